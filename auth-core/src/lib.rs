@@ -1,0 +1,5 @@
+//! Sessions and permissions, the same on every wire.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
