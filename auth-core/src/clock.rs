@@ -8,10 +8,15 @@ use std::{
     time::Duration,
 };
 
+use serde::{Deserialize, Serialize};
+
 /// An instant, in microseconds since 1970-01-01T00:00:00Z.
 ///
 /// Arithmetic saturates at the ends of the range, which lie about 292,000 years away.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
@@ -123,6 +128,9 @@ mod tests {
 
     #[test]
     fn an_instant_prints_as_rfc_3339() {
-        assert_eq!(Timestamp::from_seconds(1_767_225_600).to_string(), "2026-01-01T00:00:00Z");
+        assert_eq!(
+            Timestamp::from_seconds(1_767_225_600).to_string(),
+            "2026-01-01T00:00:00Z"
+        );
     }
 }

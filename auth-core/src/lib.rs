@@ -3,3 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod clock;
+pub mod principal;
+pub mod random;
+pub mod session;
+pub mod store;
