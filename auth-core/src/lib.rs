@@ -2,8 +2,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod caller;
 pub mod clock;
+pub mod decision;
+pub mod decision_point;
+pub mod live;
+pub mod outcome;
 pub mod principal;
 pub mod random;
 pub mod session;
 pub mod store;
+pub mod wire;
+pub mod wire_update;

@@ -1,0 +1,206 @@
+//! The decision point as the edges see it.
+//!
+//! Edges are written against [`DecisionPoint`] and used by generics. It has two implementations:
+//! in process and, in `proto`, a client of another Sidegate.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    caller::Caller,
+    decision::Answer,
+    live::Session,
+    session::{Identity, JsonObject},
+    store::StoreError,
+    wire::{Call, CredentialSource, WireKind},
+    wire_update::WireUpdate,
+};
+
+/// Decides calls, and reads and changes their sessions.
+pub trait DecisionPoint: Send + Sync + 'static {
+    /// Decides a call. Every verdict is an answer; there is no error.
+    fn authorize(&self, caller: &Caller, call: Call) -> impl Future<Output = Answer> + Send;
+
+    /// The session of a call as it is now; `None` when the call is anonymous.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SessionError`] when the handle is not good or the session has ended.
+    fn session(
+        &self,
+        caller: &Caller,
+        call: &[u8],
+    ) -> impl Future<Output = Result<Option<Arc<Session>>, SessionError>> + Send;
+
+    /// Signs in, or changes attributes, as the operation of the call allows.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SessionError`]; nothing has then changed.
+    fn set(
+        &self,
+        caller: &Caller,
+        request: SetSession,
+    ) -> impl Future<Output = Result<SessionChange, SessionError>> + Send;
+
+    /// Logs out.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SessionError`]; nothing has then changed.
+    fn clear(
+        &self,
+        caller: &Caller,
+        call: &[u8],
+        scope: ClearScope,
+    ) -> impl Future<Output = Result<SessionCleared, SessionError>> + Send;
+
+    /// What an edge should send for this kind of wire.
+    fn profile(&self, kind: &WireKind) -> impl Future<Output = WireProfile> + Send;
+}
+
+/// A change of a call's session.
+#[derive(Clone, Debug)]
+pub struct SetSession {
+    /// The sealed handle of the call.
+    pub call: Bytes,
+    /// The change.
+    pub change: SessionWrite,
+    /// The etag last read; empty to change whatever is there.
+    pub etag: String,
+    /// Names the request for retries (AIP-155); empty for none.
+    pub request_id: String,
+}
+
+/// What is written.
+#[derive(Clone, Debug)]
+pub enum SessionWrite {
+    /// A new session takes the place of the present one.
+    SignIn(SignIn),
+    /// Attributes change.
+    Patch {
+        /// Top-level keys to set.
+        set: JsonObject,
+        /// Top-level keys to remove.
+        remove: Vec<String>,
+    },
+}
+
+/// Who signs in, with what.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// Who, with which claims and scopes.
+    pub identity: Identity,
+    /// The app's own data.
+    pub attributes: JsonObject,
+    /// How long it may last, where that is shorter than configured.
+    pub ttl: Option<Duration>,
+}
+
+/// A changed session.
+#[derive(Clone, Debug)]
+pub struct SessionChange {
+    /// The session as it is now.
+    pub session: Arc<Session>,
+    /// What must happen on the wire.
+    pub updates: Vec<WireUpdate>,
+    /// The call with its new session.
+    pub call: Bytes,
+}
+
+/// Which of the subject's sessions end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClearScope {
+    /// The one of the call.
+    This,
+    /// All but the one of the call.
+    Others,
+    /// All.
+    All,
+}
+
+/// The end of a session.
+#[derive(Clone, Debug)]
+pub struct SessionCleared {
+    /// What must happen on the wire.
+    pub updates: Vec<WireUpdate>,
+    /// How many live sessions ended.
+    pub ended: u64,
+}
+
+/// Why a session was not read or changed. About the caller's own request, not about the end user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// The handle is not ours, too old or another caller's.
+    #[error("the call handle is not valid here: it is malformed, too old or another caller's")]
+    CallInvalid,
+    /// The session has ended.
+    #[error("the session of this call has ended")]
+    Gone,
+    /// The operation may not write this.
+    #[error(
+        "operation `{operation}` may not do this: declare `writes: {needed}` in the policy file"
+    )]
+    WriteNotAllowed {
+        /// The operation.
+        operation: String,
+        /// What its `writes` would have to say.
+        needed: &'static str,
+    },
+    /// The caller may not sign in principals of this namespace.
+    #[error("caller `{caller}` may not sign in principals of namespace `{namespace}`")]
+    NamespaceNotAllowed {
+        /// The caller.
+        caller: String,
+        /// The namespace.
+        namespace: String,
+    },
+    /// The caller may not set this claim.
+    #[error("caller `{caller}` may not set claim `{claim}`")]
+    ClaimNotAllowed {
+        /// The caller.
+        caller: String,
+        /// The claim.
+        claim: String,
+    },
+    /// The request makes no sense.
+    #[error("`{field}`: {problem}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The session changed since it was read.
+    #[error("the session has changed since it was read")]
+    EtagMismatch,
+    /// The edge cannot deliver the change to the client.
+    #[error("the edge did not accept the update `{0}`, which this change needs")]
+    NotDeliverable(&'static str),
+    /// The session is not one that can be changed.
+    #[error("a session of a {0} cannot be changed")]
+    ReadOnly(&'static str),
+    /// The subject has as many sessions as allowed.
+    #[error("the subject has {0} live sessions already, which is the limit")]
+    TooManySessions(u32),
+    /// The store could not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No randomness could be had, so nothing was made.
+    #[error(transparent)]
+    Random(#[from] crate::random::RandomError),
+}
+
+/// What an edge should send for a kind of wire; the rest is not looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WireProfile {
+    /// The credentials that a strategy looks for.
+    pub credentials: Vec<(CredentialSource, String)>,
+    /// The attributes that something reads.
+    pub attributes: Vec<String>,
+    /// The data that operations on this wire declare: operation, field, path.
+    pub data: Vec<(Arc<str>, String, String)>,
+    /// The policy that the profile is of.
+    pub policy_version: Arc<str>,
+}
