@@ -8,6 +8,7 @@ pub mod decision;
 pub mod decision_point;
 pub mod live;
 pub mod outcome;
+pub mod policy;
 pub mod principal;
 pub mod random;
 pub mod session;

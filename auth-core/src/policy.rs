@@ -1,0 +1,10 @@
+//! The policy file: its schema, and the compiled form that decides.
+//!
+//! - [`file`]: what a file may say, as plain data with positions.
+//! - [`diagnostic`]: what is wrong with a file, with line, column and help.
+//! - [`source`]: reading a file and its includes into documents.
+
+pub mod diagnostic;
+pub mod file;
+pub mod scalar;
+pub mod source;

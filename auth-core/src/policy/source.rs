@@ -1,0 +1,244 @@
+//! Reading a policy file and what it includes into documents.
+//!
+//! Files are read through [`Files`], so that tests and the builder can hand in texts.
+
+use std::{
+    fmt::Debug,
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    diagnostic::{Diagnostic, PolicyError},
+    file::PolicyFile,
+    scalar::At,
+};
+
+/// The largest policy file, in bytes.
+pub const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
+
+/// A file that was read and parsed.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// Its path, as the user named it.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+    /// What it says.
+    pub file: PolicyFile,
+}
+
+/// Where files come from.
+pub trait Files: Debug {
+    /// The text of a file.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the file system.
+    fn read(&self, path: &Path) -> io::Result<String>;
+
+    /// The paths that match a pattern with `*` in its last part, sorted.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the file system.
+    fn expand(&self, pattern: &Path) -> io::Result<Vec<PathBuf>>;
+}
+
+/// The file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Disk;
+
+impl Files for Disk {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        let length = std::fs::metadata(path)?.len();
+        if length > MAX_FILE_BYTES as u64 {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("the file has {length} bytes, at most {MAX_FILE_BYTES} are read"),
+            ));
+        }
+        std::fs::read_to_string(path)
+    }
+
+    fn expand(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
+        let name = pattern
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
+        let Some((before, after)) = name.split_once('*') else {
+            return Ok(vec![pattern.to_owned()]);
+        };
+        let folder = pattern.parent().unwrap_or(Path::new(""));
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        })? {
+            let entry = entry?.file_name();
+            let entry = entry.to_str().unwrap_or_default();
+            let matches = entry.len() >= before.len() + after.len()
+                && entry.starts_with(before)
+                && entry.ends_with(after);
+            if matches && !entry.starts_with('.') {
+                found.push(folder.join(entry));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// A single text under a name, with no includes.
+#[derive(Clone, Debug)]
+pub struct Text(pub String);
+
+impl Files for Text {
+    fn read(&self, _: &Path) -> io::Result<String> {
+        Ok(self.0.clone())
+    }
+
+    fn expand(&self, pattern: &Path) -> io::Result<Vec<PathBuf>> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("`{}` cannot be included here", pattern.display()),
+        ))
+    }
+}
+
+impl Document {
+    /// Reads and parses the file at `path`, and the files that it includes.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] when a file cannot be read or is not what a policy file may be.
+    pub fn load(path: &Path, files: &dyn Files) -> Result<Vec<Self>, PolicyError> {
+        let main = Self::read(path, files)?;
+        let mut documents = Vec::new();
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        let includes = main.file.include.clone();
+        documents.push(main);
+        for pattern in &includes {
+            let found = files
+                .expand(&folder.join(&pattern.value))
+                .map_err(|err| documents_error(&documents, pattern, &err.to_string()))?;
+            if found.is_empty() {
+                let message = format!("`{}` includes no file", pattern.value);
+                return Err(documents_error(&documents, pattern, &message));
+            }
+            for path in found {
+                let document = Self::read(&path, files)?;
+                if let Some(nested) = document.file.include.first() {
+                    let message = "an included file cannot include others";
+                    return Err(document.error(nested, message, None).into());
+                }
+                documents.push(document);
+            }
+        }
+        Ok(documents)
+    }
+
+    /// Parses one text.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PolicyError`] when it is not what a policy file may be.
+    pub fn parse(path: &Path, text: String) -> Result<Self, PolicyError> {
+        if text.trim().is_empty() {
+            let file = PolicyFile::default();
+            return Ok(Self {
+                path: path.to_owned(),
+                text,
+                file,
+            });
+        }
+        match serde_saphyr::from_str::<PolicyFile>(&text) {
+            Ok(file) => Ok(Self {
+                path: path.to_owned(),
+                text,
+                file,
+            }),
+            Err(err) => Err(yaml_error(path, &text, &err).into()),
+        }
+    }
+
+    fn read(path: &Path, files: &dyn Files) -> Result<Self, PolicyError> {
+        let text = files.read(path).map_err(|err| Diagnostic {
+            file: path.display().to_string(),
+            line: 0,
+            column: 0,
+            length: 0,
+            message: format!("the policy file cannot be read: {err}"),
+            help: (err.kind() == io::ErrorKind::NotFound)
+                .then(|| "`sidegate init` writes a first one".to_owned()),
+            source_line: String::new(),
+        })?;
+        Self::parse(path, text)
+    }
+
+    /// A diagnostic about a value of this document.
+    #[must_use]
+    pub fn error<T>(&self, at: &At<T>, message: &str, help: Option<String>) -> Diagnostic {
+        self.error_at(at.line, at.column, 1, message, help)
+    }
+
+    /// A diagnostic about a place in this document.
+    #[must_use]
+    pub fn error_at(
+        &self,
+        line: usize,
+        column: usize,
+        length: usize,
+        message: &str,
+        help: Option<String>,
+    ) -> Diagnostic {
+        Diagnostic {
+            file: self.path.display().to_string(),
+            line,
+            column,
+            length,
+            message: message.to_owned(),
+            help,
+            source_line: source_line(&self.text, line),
+        }
+    }
+}
+
+fn documents_error(documents: &[Document], at: &At<String>, message: &str) -> PolicyError {
+    let diagnostics = documents.first().map(|main| main.error(at, message, None));
+    PolicyError {
+        diagnostics: diagnostics.into_iter().collect(),
+    }
+}
+
+impl From<Diagnostic> for PolicyError {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self {
+            diagnostics: vec![diagnostic],
+        }
+    }
+}
+
+fn source_line(text: &str, line: usize) -> String {
+    text.lines()
+        .nth(line.saturating_sub(1))
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// A fault of YAML or of the schema, in our form.
+fn yaml_error(path: &Path, text: &str, err: &serde_saphyr::Error) -> Diagnostic {
+    let place = err.location();
+    let line = place.map_or(0, |place| usize::try_from(place.line()).unwrap_or(0));
+    let column = place.map_or(0, |place| usize::try_from(place.column()).unwrap_or(0));
+    Diagnostic {
+        file: path.display().to_string(),
+        line,
+        column,
+        length: 1,
+        message: err.without_snippet().to_string(),
+        help: None,
+        source_line: source_line(text, line),
+    }
+}
