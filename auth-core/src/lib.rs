@@ -2,15 +2,19 @@
 
 #![forbid(unsafe_code)]
 
+pub mod call;
 pub mod caller;
 pub mod clock;
+pub mod cookie;
 pub mod decision;
 pub mod decision_point;
+pub mod keys;
 pub mod live;
 pub mod outcome;
 pub mod policy;
 pub mod principal;
 pub mod random;
+pub mod scope;
 pub mod session;
 pub mod store;
 pub mod wire;
