@@ -14,6 +14,7 @@ pub mod outcome;
 pub mod policy;
 pub mod principal;
 pub mod random;
+pub mod requirement;
 pub mod scope;
 pub mod session;
 pub mod store;
