@@ -4,5 +4,6 @@
 
 pub mod authority;
 pub mod clock;
+pub mod grammar;
 pub mod route;
 pub mod target;

@@ -15,6 +15,8 @@ pub use self::{
 
 use std::fmt;
 
+use crate::grammar::is_token_byte;
+
 /// The method of an HTTP route.
 ///
 /// Methods are case-sensitive tokens (RFC 9110 section 9.1).
@@ -130,27 +132,6 @@ pub enum RouteError {
     /// The second word is no pattern.
     #[error(transparent)]
     Pattern(#[from] PatternError),
-}
-
-const fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(
-            byte,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
 }
 
 #[cfg(test)]
