@@ -2,12 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+pub mod authority;
 pub mod call;
 pub mod caller;
 pub mod clock;
 pub mod cookie;
 pub mod decision;
 pub mod decision_point;
+pub mod grammar;
 pub mod keys;
 pub mod live;
 pub mod outcome;
@@ -15,8 +17,10 @@ pub mod policy;
 pub mod principal;
 pub mod random;
 pub mod requirement;
+pub mod route;
 pub mod scope;
 pub mod session;
 pub mod store;
+pub mod target;
 pub mod wire;
 pub mod wire_update;
