@@ -123,6 +123,9 @@ mod tests {
 
     #[test]
     fn an_instant_prints_as_rfc_3339() {
-        assert_eq!(Timestamp::from_seconds(1_767_225_600).to_string(), "2026-01-01T00:00:00Z");
+        assert_eq!(
+            Timestamp::from_seconds(1_767_225_600).to_string(),
+            "2026-01-01T00:00:00Z"
+        );
     }
 }
