@@ -1,5 +1,12 @@
 //! The public JOSE vectors of C2SP/wycheproof, held to the verdicts in `EXPECTED.json` (F-21).
 
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test a panic is the failure report"
+)]
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use auth_core::jwt::{Algorithm, KeySet, VerificationKey, verify_compact};

@@ -45,11 +45,11 @@ fn check_purpose(jwk: &Jwk) -> Result<(), KeyError> {
     }
     match jwk.get("key_ops") {
         None => {}
-        Some(Value::Array(operations)) if operations.iter().all(Value::is_string) => {
-            if !operations.iter().any(|operation| operation == "verify") {
-                return Err(KeyError::KeyOperations);
-            }
+        Some(Value::Array(operations)) if !operations.iter().all(Value::is_string) => {
+            return Err(KeyError::Member("key_ops"));
         }
+        Some(Value::Array(operations)) if operations.iter().any(|it| it == "verify") => {}
+        Some(Value::Array(_)) => return Err(KeyError::KeyOperations),
         Some(_) => return Err(KeyError::Member("key_ops")),
     }
     if PRIVATE_MEMBERS
