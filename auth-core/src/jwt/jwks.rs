@@ -387,3 +387,6 @@ async fn get(fetcher: &dyn JwksFetcher, url: &str) -> Result<Vec<u8>, RefreshErr
     }
     Ok(body)
 }
+
+#[cfg(test)]
+mod tests;
