@@ -15,6 +15,8 @@
 mod claims;
 #[path = "jwt_attacks/form.rs"]
 mod form;
+#[path = "jwt_attacks/key_rules.rs"]
+mod key_rules;
 #[path = "jwt_attacks/keys.rs"]
 mod keys;
 #[path = "jwt_attacks/kit.rs"]

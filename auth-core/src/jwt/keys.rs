@@ -198,7 +198,7 @@ pub struct SkippedKey {
 }
 
 /// The keys of one issuer.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct KeySet {
     keys: Vec<VerificationKey>,
     by_id: HashMap<String, usize>,
