@@ -148,6 +148,7 @@ mod tests {
             ("http://evil.example#@localhost/", false),
             ("http://evil.example\\@localhost/", false),
             ("https://user:pass@id.example/", false),
+            ("https://user@id.example/", false),
             ("https:///keys", false),
             ("https://id.example:x/", false),
             ("file:///etc/passwd", false),
