@@ -17,6 +17,7 @@ pub mod explain;
 pub mod expression;
 pub mod grammar;
 pub mod invalidation;
+pub mod jwt;
 pub mod keys;
 pub mod live;
 pub mod lookup;
