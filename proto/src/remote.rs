@@ -1,0 +1,1 @@
+//! A decision point that is another Sidegate.
