@@ -2,16 +2,28 @@
 
 #![forbid(unsafe_code)]
 
+pub mod authority;
+pub mod call;
 pub mod caller;
 pub mod clock;
+pub mod cookie;
 pub mod decision;
 pub mod decision_point;
+pub mod grammar;
+pub mod invalidation;
+pub mod keys;
 pub mod live;
+pub mod observe;
 pub mod outcome;
 pub mod policy;
 pub mod principal;
 pub mod random;
+pub mod requirement;
+pub mod route;
+pub mod scope;
 pub mod session;
 pub mod store;
+pub mod target;
+pub mod throttle;
 pub mod wire;
 pub mod wire_update;

@@ -1,0 +1,308 @@
+//! The sealed handle of a call: "the wire I was called on" (R26).
+//!
+//! It goes to the app with an allow and comes back to read or change the session. Nobody outside
+//! can read or make one, only the caller it names may use it, and it ends after five minutes.
+
+use std::time::Duration;
+
+use crate::{
+    caller::Caller,
+    clock::Timestamp,
+    keys::Keyring,
+    random::Random,
+    session::{SessionId, Tenant, TokenHash},
+    store::ForeignSession,
+    wire::{Deliverable, WireKind},
+};
+
+/// How long a handle is good.
+pub const CALL_LIFETIME: Duration = Duration::from_secs(300);
+
+/// Whose session a call has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallSession {
+    /// Nobody's.
+    Anonymous,
+    /// One of our store.
+    Stored {
+        /// The session.
+        id: SessionId,
+        /// The hash of the token that was presented.
+        token: TokenHash,
+    },
+    /// One of an external issuer.
+    External {
+        /// The session at the issuer.
+        session: ForeignSession,
+        /// The token's id (`jti`); empty when it has none.
+        token_id: String,
+        /// When the token ends.
+        expires_at: Timestamp,
+    },
+    /// One that cannot be changed: of a static token or an API key.
+    Fixed {
+        /// What it is of, in words.
+        of: String,
+    },
+}
+
+/// What a handle says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallHandle {
+    /// When it was made.
+    pub issued_at: Timestamp,
+    /// The caller that may use it.
+    pub caller: String,
+    /// Whose sessions count.
+    pub tenant: Tenant,
+    /// The kind of wire.
+    pub kind: WireKind,
+    /// The app.
+    pub app: String,
+    /// The operation.
+    pub operation: String,
+    /// The strategy that found the session; empty when anonymous.
+    pub strategy: String,
+    /// The connection, where there is one.
+    pub connection_id: String,
+    /// What the edge can deliver.
+    pub deliverable: Deliverable,
+    /// Whose session it is.
+    pub session: CallSession,
+}
+
+impl CallHandle {
+    /// Seals the handle; `None` when no randomness can be had.
+    #[must_use]
+    pub fn seal(&self, keys: &Keyring, random: &dyn Random) -> Option<Vec<u8>> {
+        keys.seal(random, &self.encode())
+    }
+
+    /// Opens a handle that `caller` presents at `now`; `None` when it is not good, for whatever
+    /// reason.
+    #[must_use]
+    pub fn open(sealed: &[u8], keys: &Keyring, caller: &Caller, now: Timestamp) -> Option<Self> {
+        if sealed.len() > 4096 {
+            return None;
+        }
+        let handle = Self::decode(&keys.open(sealed)?)?;
+        let good = *handle.caller == *caller.name
+            && handle.tenant == caller.tenant
+            && now < handle.issued_at.plus(CALL_LIFETIME)
+            && handle.issued_at <= now.plus(Duration::from_secs(60));
+        good.then_some(handle)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut out = Writer(Vec::with_capacity(160));
+        out.byte(1);
+        out.time(self.issued_at);
+        out.text(&self.caller);
+        out.text(self.tenant.as_str());
+        out.text(self.kind.as_str());
+        out.text(&self.app);
+        out.text(&self.operation);
+        out.text(&self.strategy);
+        out.text(&self.connection_id);
+        let Deliverable {
+            cookie,
+            token,
+            connection,
+        } = self.deliverable;
+        out.byte(u8::from(cookie) | u8::from(token) << 1 | u8::from(connection) << 2);
+        match &self.session {
+            CallSession::Anonymous => out.byte(0),
+            CallSession::Stored { id, token } => {
+                out.byte(1);
+                out.0.extend_from_slice(id.as_bytes());
+                out.0.extend_from_slice(token.as_bytes());
+            }
+            CallSession::External {
+                session,
+                token_id,
+                expires_at,
+            } => {
+                out.byte(2);
+                out.text(&session.issuer);
+                out.text(&session.subject);
+                out.text(&session.discriminator);
+                out.text(token_id);
+                out.time(*expires_at);
+            }
+            CallSession::Fixed { of } => {
+                out.byte(3);
+                out.text(of);
+            }
+        }
+        out.0
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut input = Reader(bytes);
+        if input.byte()? != 1 {
+            return None;
+        }
+        let handle = Self {
+            issued_at: input.time()?,
+            caller: input.text()?,
+            tenant: Tenant::new(&input.text()?)?,
+            kind: WireKind::parse(&input.text()?)?,
+            app: input.text()?,
+            operation: input.text()?,
+            strategy: input.text()?,
+            connection_id: input.text()?,
+            deliverable: input.deliverable()?,
+            session: input.session()?,
+        };
+        input.0.is_empty().then_some(handle)
+    }
+}
+
+/// Writes fields with their lengths in front.
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn byte(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    fn time(&mut self, time: Timestamp) {
+        self.0.extend_from_slice(&time.as_micros().to_be_bytes());
+    }
+
+    fn text(&mut self, text: &str) {
+        let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+        self.0.extend_from_slice(&length.to_be_bytes());
+        self.0.extend(text.bytes().take(usize::from(length)));
+    }
+}
+
+/// Reads what [`Writer`] wrote.
+struct Reader<'a>(&'a [u8]);
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (head, tail) = self.0.split_first_chunk::<N>()?;
+        self.0 = tail;
+        Some(*head)
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.take::<1>().map(|[byte]| byte)
+    }
+
+    fn time(&mut self) -> Option<Timestamp> {
+        self.take()
+            .map(|bytes| Timestamp::from_micros(i64::from_be_bytes(bytes)))
+    }
+
+    fn text(&mut self) -> Option<String> {
+        let length = usize::from(u16::from_be_bytes(self.take()?));
+        let (head, tail) = self.0.split_at_checked(length)?;
+        self.0 = tail;
+        String::from_utf8(head.to_vec()).ok()
+    }
+
+    fn deliverable(&mut self) -> Option<Deliverable> {
+        let bits = self.byte()?;
+        Some(Deliverable {
+            cookie: bits & 1 != 0,
+            token: bits & 2 != 0,
+            connection: bits & 4 != 0,
+        })
+    }
+
+    fn session(&mut self) -> Option<CallSession> {
+        Some(match self.byte()? {
+            0 => CallSession::Anonymous,
+            1 => CallSession::Stored {
+                id: SessionId::from_bytes(self.take()?),
+                token: TokenHash::from_bytes(self.take()?),
+            },
+            2 => CallSession::External {
+                session: ForeignSession {
+                    issuer: self.text()?,
+                    subject: self.text()?,
+                    discriminator: self.text()?,
+                },
+                token_id: self.text()?,
+                expires_at: self.time()?,
+            },
+            3 => CallSession::Fixed { of: self.text()? },
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{keys::MasterKey, random::SystemRandom};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn handle(session: CallSession) -> CallHandle {
+        CallHandle {
+            issued_at: NOW,
+            caller: "shop".into(),
+            tenant: Tenant::default(),
+            kind: WireKind::Http,
+            app: "shop".into(),
+            operation: "login".into(),
+            strategy: "cookie".into(),
+            connection_id: String::new(),
+            deliverable: Deliverable {
+                cookie: true,
+                token: false,
+                connection: true,
+            },
+            session,
+        }
+    }
+
+    fn keys() -> Keyring {
+        Keyring::new(&MasterKey::from_bytes([7; 32]), &[])
+    }
+
+    #[test]
+    fn a_handle_comes_back_as_it_went() {
+        for session in [
+            CallSession::Anonymous,
+            CallSession::Stored {
+                id: SessionId::from_bytes([1; 16]),
+                token: TokenHash::from_bytes([2; 32]),
+            },
+            CallSession::External {
+                session: ForeignSession {
+                    issuer: "https://id.example".into(),
+                    subject: "u1".into(),
+                    discriminator: "s".into(),
+                },
+                token_id: "j".into(),
+                expires_at: NOW,
+            },
+            CallSession::Fixed {
+                of: "API key".into(),
+            },
+        ] {
+            let sent = handle(session);
+            let sealed = sent.seal(&keys(), &SystemRandom).unwrap();
+            assert_eq!(
+                CallHandle::open(&sealed, &keys(), &Caller::new("shop"), NOW),
+                Some(sent)
+            );
+        }
+    }
+
+    #[test]
+    fn a_handle_is_good_for_its_caller_and_five_minutes_only() {
+        let sealed = handle(CallSession::Anonymous)
+            .seal(&keys(), &SystemRandom)
+            .unwrap();
+        let open =
+            |caller: &str, now| CallHandle::open(&sealed, &keys(), &Caller::new(caller), now);
+        assert!(open("shop", NOW.plus(Duration::from_millis(299_999))).is_some());
+        assert!(open("shop", NOW.plus(Duration::from_secs(300))).is_none());
+        assert!(open("other", NOW).is_none());
+    }
+}
