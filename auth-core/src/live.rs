@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     clock::Timestamp,
+    scope::ScopeMatching,
     session::{Identity, JsonObject, SessionId, SessionRecord},
     store::ForeignSession,
+    value::Value,
 };
 
 /// Where a session's facts are kept.
@@ -48,9 +50,122 @@ pub struct Session {
     pub identity: Identity,
     /// The app's own data.
     pub attributes: JsonObject,
+    /// How its scopes are read.
+    pub scope_matching: ScopeMatching,
+    facts: Facts,
+}
+
+/// What checks read, in the form they read it.
+#[derive(Clone, Debug, PartialEq)]
+struct Facts {
+    principal: Option<Box<str>>,
+    actor: Option<Box<str>>,
+    claims: Value,
+    attributes: Value,
+    scopes: Box<[Value]>,
+    amr: Box<[Value]>,
 }
 
 impl Session {
+    /// A session of these facts.
+    #[must_use]
+    pub fn new(
+        origin: Origin,
+        strategy: Arc<str>,
+        identity: Identity,
+        attributes: JsonObject,
+        scope_matching: ScopeMatching,
+    ) -> Self {
+        let text = |text: &String| Value::String(text.as_str().into());
+        let facts = Facts {
+            principal: identity
+                .subject
+                .as_ref()
+                .map(|subject| subject.to_string().into()),
+            actor: identity
+                .actor
+                .as_ref()
+                .map(|actor| actor.to_string().into()),
+            claims: Value::from(&identity.claims),
+            attributes: Value::from(&attributes),
+            scopes: identity.scopes.iter().map(text).collect(),
+            amr: identity.amr.iter().map(text).collect(),
+        };
+        Self {
+            origin,
+            strategy,
+            identity,
+            attributes,
+            scope_matching,
+            facts,
+        }
+    }
+
+    /// A session of our store.
+    #[must_use]
+    pub fn stored(record: Arc<SessionRecord>, strategy: Arc<str>) -> Self {
+        let (identity, attributes) = (record.identity.clone(), record.attributes.clone());
+        let matching = ScopeMatching::Hierarchical;
+        Self::new(
+            Origin::Stored(record),
+            strategy,
+            identity,
+            attributes,
+            matching,
+        )
+    }
+
+    /// Whether somebody is signed in (R7).
+    #[must_use]
+    pub const fn is_signed_in(&self) -> bool {
+        self.identity.subject.is_some()
+    }
+
+    /// The subject as `namespace/id`.
+    #[must_use]
+    pub fn principal(&self) -> Option<&str> {
+        self.facts.principal.as_deref()
+    }
+
+    /// The actor as `namespace/id`.
+    #[must_use]
+    pub fn actor(&self) -> Option<&str> {
+        self.facts.actor.as_deref()
+    }
+
+    /// A claim.
+    #[must_use]
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.facts.claims.get(name)
+    }
+
+    /// An attribute.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&Value> {
+        self.facts.attributes.get(name)
+    }
+
+    /// The scopes, as checks read them.
+    #[must_use]
+    pub fn scopes(&self) -> &[Value] {
+        &self.facts.scopes
+    }
+
+    /// The authentication methods, as checks read them.
+    #[must_use]
+    pub fn amr(&self) -> &[Value] {
+        &self.facts.amr
+    }
+
+    /// Whether its scopes cover all that are needed (R21).
+    #[must_use]
+    pub fn covers(&self, needed: &[String]) -> bool {
+        self.identity.all_scopes
+            || self
+                .scope_matching
+                .all_covered(&self.identity.scopes, needed)
+    }
+
     /// The public handle, where it is stored with us.
     #[must_use]
     pub fn id(&self) -> Option<SessionId> {

@@ -25,7 +25,8 @@ pub trait LookupSource: fmt::Debug + Send + Sync + 'static {
     ///
     /// Returns [`LookupError`] when the source cannot answer. A decision that needs the row is then
     /// undetermined.
-    async fn first_row(&self, sql: &str, args: &[Value]) -> Result<Option<Vec<Value>>, LookupError>;
+    async fn first_row(&self, sql: &str, args: &[Value])
+    -> Result<Option<Vec<Value>>, LookupError>;
 }
 
 /// What a query asks for and gives.

@@ -50,21 +50,28 @@ impl SqliteSource {
         let waiting = std::sync::Arc::new(std::sync::Mutex::new(waiting));
         for _ in 0..THREADS {
             let (path, waiting) = (path.to_owned(), waiting.clone());
-            thread::Builder::new().name("sidegate-lookup".into()).spawn(move || {
-                let mut connection = None;
-                while let Some(job) = next(&waiting) {
-                    let answer = run(&mut connection, &path, &job);
-                    // Nobody waits any more when the deadline has passed.
-                    let _ = job.answer.send(answer);
-                }
-            })?;
+            thread::Builder::new()
+                .name("sidegate-lookup".into())
+                .spawn(move || {
+                    let mut connection = None;
+                    while let Some(job) = next(&waiting) {
+                        let answer = run(&mut connection, &path, &job);
+                        // Nobody waits any more when the deadline has passed.
+                        let _ = job.answer.send(answer);
+                    }
+                })?;
         }
-        Ok(Self { path: path.to_owned(), jobs })
+        Ok(Self {
+            path: path.to_owned(),
+            jobs,
+        })
     }
 }
 
 fn next(waiting: &std::sync::Mutex<mpsc::Receiver<Job>>) -> Option<Job> {
-    let waiting = waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let waiting = waiting
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     waiting.recv().ok()
 }
 
@@ -78,9 +85,17 @@ impl LookupSource for SqliteSource {
 
     async fn first_row(&self, sql: &str, args: &[Value]) -> Answer {
         let (sender, receiver) = oneshot::channel();
-        let job = Job { sql: sql.to_owned(), args: args.to_vec(), answer: sender };
-        self.jobs.try_send(job).map_err(|_| LookupError("too many look-ups wait".into()))?;
-        receiver.await.unwrap_or_else(|_| Err(LookupError("the look-up was dropped".into())))
+        let job = Job {
+            sql: sql.to_owned(),
+            args: args.to_vec(),
+            answer: sender,
+        };
+        self.jobs
+            .try_send(job)
+            .map_err(|_| LookupError("too many look-ups wait".into()))?;
+        receiver
+            .await
+            .unwrap_or_else(|_| Err(LookupError("the look-up was dropped".into())))
     }
 }
 
@@ -94,13 +109,17 @@ fn open(path: &Path) -> rusqlite::Result<Connection> {
 
 fn describe(connection: &Connection, sql: &str) -> Result<Description, DescribeError> {
     let query = |message: String| DescribeError::Query(message);
-    let statement = connection.prepare(sql).map_err(|err| query(err.to_string()))?;
+    let statement = connection
+        .prepare(sql)
+        .map_err(|err| query(err.to_string()))?;
     if !statement.readonly() || statement.column_count() == 0 {
         return Err(query("a look-up reads: write a `select`".into()));
     }
     for number in 1..=statement.parameter_count() {
         if statement.parameter_name(number) != Some(&format!("${number}")) {
-            return Err(query("arguments are written `$1`, `$2` ..., in this order".into()));
+            return Err(query(
+                "arguments are written `$1`, `$2` ..., in this order".into(),
+            ));
         }
     }
     let columns = statement
@@ -108,7 +127,10 @@ fn describe(connection: &Connection, sql: &str) -> Result<Description, DescribeE
         .iter()
         .map(|column| (column.name().to_owned(), type_of(column.decl_type())))
         .collect();
-    Ok(Description { columns, parameters: statement.parameter_count() })
+    Ok(Description {
+        columns,
+        parameters: statement.parameter_count(),
+    })
 }
 
 /// The type that a column is declared with (after SQLite's affinity rules, section 3.1 of
@@ -119,9 +141,15 @@ fn type_of(declared: Option<&str>) -> Type {
         Type::Bool
     } else if declared.contains("INT") {
         Type::Int
-    } else if ["CHAR", "CLOB", "TEXT"].iter().any(|word| declared.contains(word)) {
+    } else if ["CHAR", "CLOB", "TEXT"]
+        .iter()
+        .any(|word| declared.contains(word))
+    {
         Type::String
-    } else if ["REAL", "FLOA", "DOUB"].iter().any(|word| declared.contains(word)) {
+    } else if ["REAL", "FLOA", "DOUB"]
+        .iter()
+        .any(|word| declared.contains(word))
+    {
         Type::Double
     } else {
         Type::Dyn
@@ -152,10 +180,15 @@ fn first_row(
     for (index, arg) in args.iter().enumerate() {
         statement.raw_bind_parameter(index + 1, to_sql(arg))?;
     }
-    let booleans: Vec<bool> =
-        statement.columns().iter().map(|c| type_of(c.decl_type()) == Type::Bool).collect();
+    let booleans: Vec<bool> = statement
+        .columns()
+        .iter()
+        .map(|c| type_of(c.decl_type()) == Type::Bool)
+        .collect();
     let mut rows = statement.raw_query();
-    let Some(row) = rows.next()? else { return Ok(None) };
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
     let values = booleans
         .iter()
         .enumerate()

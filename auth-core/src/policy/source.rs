@@ -43,6 +43,14 @@ pub trait Files: Debug {
     ///
     /// Returns the error of the file system.
     fn expand(&self, pattern: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// The bytes of a file that holds a secret.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the file system, and `PermissionDenied` when others than the owner may
+    /// read the file.
+    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>>;
 }
 
 /// The file system.
@@ -88,6 +96,33 @@ impl Files for Disk {
         found.sort();
         Ok(found)
     }
+
+    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
+        refuse_shared(path)?;
+        std::fs::read(path)
+    }
+}
+
+/// Refuses a file that others than its owner may read.
+#[cfg(unix)]
+fn refuse_shared(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!(
+            "others may read it (mode {:o}): run `chmod 600` on it",
+            mode & 0o777
+        ),
+    ))
+}
+
+#[cfg(not(unix))]
+fn refuse_shared(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// A single text under a name, with no includes.
@@ -104,6 +139,10 @@ impl Files for Text {
             io::ErrorKind::Unsupported,
             format!("`{}` cannot be included here", pattern.display()),
         ))
+    }
+
+    fn read_secret(&self, path: &Path) -> io::Result<Vec<u8>> {
+        Disk.read_secret(path)
     }
 }
 

@@ -41,6 +41,16 @@ struct Ends {
     any: Option<usize>,
 }
 
+/// No routes at all.
+impl<T> Default for Router<T> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            nodes: vec![Node::default()],
+        }
+    }
+}
+
 /// Two routes that match the same calls.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{method} {first}` and `{method} {second}` match the same paths")]

@@ -1,0 +1,321 @@
+//! Compiling strategies.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use super::{DEFAULT_LIFETIME, Faults, Natives, app::not_an_identifier};
+use crate::{
+    cookie::{Cookie, CookieAge},
+    policy::{
+        file::{
+            ApiKeyFile, BearerFile, CookieFile, NativeStrategyFile, ScopesOf, StaticTokenFile,
+            StrategyFile,
+        },
+        scalar::{At, Span},
+        source::{Document, Files},
+    },
+    principal::{LOCAL_NAMESPACE, Principal},
+    scope::is_scope,
+    session::TokenHash,
+    strategy::{ApiKeyStrategy, Bearer, CookieStrategy, StaticToken, Strategies, Strategy},
+};
+
+/// The shortest fixed token, in bytes.
+const MIN_TOKEN_BYTES: usize = 32;
+
+pub(super) fn compile(
+    main: &Document,
+    files: &dyn Files,
+    natives: &Natives,
+    asks_scopes: bool,
+    faults: &mut Faults,
+) -> Strategies {
+    let Some(declared) = &main.file.strategies else {
+        return default_strategies();
+    };
+    let lifetime = main
+        .file
+        .sessions
+        .as_ref()
+        .and_then(|sessions| sessions.lifetime)
+        .map_or(DEFAULT_LIFETIME, |lifetime| lifetime.value.0);
+    let mut compiler = Compiler {
+        main,
+        files,
+        natives,
+        asks_scopes,
+        lifetime,
+        faults,
+    };
+    let mut all: Vec<Strategy> = Vec::new();
+    for file in declared {
+        let Some(strategy) = compiler.strategy(file) else {
+            continue;
+        };
+        if all.iter().any(|other| collide(other, &strategy)) {
+            let message = format!("strategy `{}` is declared twice", strategy.name());
+            compiler.faults.error(main, file, &message);
+        }
+        all.push(strategy);
+    }
+    Strategies { all: all.into() }
+}
+
+/// Opaque bearer tokens and the default cookie; both carry what the session was given.
+fn default_strategies() -> Strategies {
+    let scopes = ScopesOf::FromSession;
+    let bearer = Bearer {
+        opaque: true,
+        tokens: Box::default(),
+        scopes,
+    };
+    let cookie = CookieStrategy {
+        name: "cookie".into(),
+        cookie: Cookie::default(),
+        scopes,
+    };
+    Strategies {
+        all: [Strategy::Bearer(bearer), Strategy::Cookie(cookie)].into(),
+    }
+}
+
+/// Whether two strategies look at the same place, so that one would never be asked.
+fn collide(one: &Strategy, other: &Strategy) -> bool {
+    match (one, other) {
+        (Strategy::Bearer(_), Strategy::Bearer(_)) => true,
+        (Strategy::ApiKey(one), Strategy::ApiKey(other)) => one.header == other.header,
+        (Strategy::Cookie(one), Strategy::Cookie(other)) => one.cookie.name == other.cookie.name,
+        (Strategy::Native { name: one, .. }, Strategy::Native { name: other, .. }) => one == other,
+        _ => false,
+    }
+}
+
+struct Compiler<'a> {
+    main: &'a Document,
+    files: &'a dyn Files,
+    natives: &'a Natives,
+    asks_scopes: bool,
+    lifetime: Duration,
+    faults: &'a mut Faults,
+}
+
+impl Compiler<'_> {
+    fn strategy(&mut self, file: &At<StrategyFile>) -> Option<Strategy> {
+        match &file.value {
+            StrategyFile::Bearer(bearer) => self.bearer(file, bearer),
+            StrategyFile::ApiKey(key) => self.api_key(file, key),
+            StrategyFile::Cookie(cookie) => self.cookie(file, cookie),
+            StrategyFile::Native(native) => self.native(file, native),
+            StrategyFile::Connection(never) | StrategyFile::Peer(never) => match *never {},
+        }
+    }
+
+    /// Each strategy says what its sessions carry, once scopes are asked for (R21).
+    fn scopes(&mut self, at: &At<StrategyFile>, name: &str, scopes: Option<ScopesOf>) -> ScopesOf {
+        if scopes.is_none() && self.asks_scopes {
+            self.faults.error_help(
+                self.main,
+                at,
+                &format!(
+                    "operations ask for scopes, and strategy `{name}` does not say which its \
+                     sessions carry"
+                ),
+                "write `scopes: from_session`, `scopes: none` or `scopes: all`",
+            );
+        }
+        scopes.unwrap_or(ScopesOf::FromSession)
+    }
+
+    /// Sessions of our own store name their subjects themselves, so only `local` makes sense here.
+    fn namespace(&mut self, namespace: Option<&At<String>>) {
+        if let Some(namespace) = namespace.filter(|name| name.value != LOCAL_NAMESPACE) {
+            self.faults.error_help(
+                self.main,
+                namespace,
+                &format!(
+                    "namespace `{}` cannot be set here",
+                    namespace.escape_debug()
+                ),
+                "sessions of our own carry the namespace of their sign-in; issuers name theirs",
+            );
+        }
+    }
+
+    fn bearer(&mut self, at: &At<StrategyFile>, file: &BearerFile) -> Option<Strategy> {
+        self.namespace(file.namespace.as_ref());
+        if let Some(issuer) = file.issuers.first() {
+            self.faults
+                .error(self.main, issuer, crate::policy::scalar::NOT_IN_THIS_BUILD);
+        }
+        let tokens: Vec<_> = file.tokens.iter().map(|token| self.token(token)).collect();
+        let tokens: Vec<_> = tokens.into_iter().collect::<Option<_>>()?;
+        let opaque = file.opaque.unwrap_or(true);
+        if !opaque && tokens.is_empty() && file.issuers.is_empty() {
+            let message = "strategy `bearer` accepts nothing";
+            let help = "write `opaque: true`, `issuers` or `tokens`";
+            self.faults.error_help(self.main, at, message, help);
+        }
+        let scopes = self.scopes(at, "bearer", file.scopes);
+        Some(Strategy::Bearer(Bearer {
+            opaque,
+            tokens: tokens.into(),
+            scopes,
+        }))
+    }
+
+    fn token(&mut self, file: &At<StaticTokenFile>) -> Option<StaticToken> {
+        let folder = self.main.path.parent().unwrap_or(Path::new(""));
+        let secret = match self.files.read_secret(&folder.join(&file.token_file.value)) {
+            Ok(secret) => secret,
+            Err(err) => {
+                let message = format!("`{}`: {err}", file.token_file.value);
+                self.faults.error(self.main, &file.token_file, &message);
+                return None;
+            }
+        };
+        let secret = secret.trim_ascii_end();
+        if secret.len() < MIN_TOKEN_BYTES || !secret.iter().all(u8::is_ascii_graphic) {
+            self.faults.error_help(
+                self.main,
+                &file.token_file,
+                "the token has fewer than 32 characters, or blanks",
+                "make one with `openssl rand -hex 32`",
+            );
+            return None;
+        }
+        let subject: Principal = match file.subject.parse() {
+            Ok(subject) => subject,
+            Err(err) => {
+                self.faults
+                    .error(self.main, &file.subject, &format!("{err}"));
+                return None;
+            }
+        };
+        for scope in file.scopes.iter().filter(|scope| !is_scope(scope)) {
+            let message = format!(
+                "`{}` is no scope (RFC 6749 section 3.3)",
+                scope.escape_debug()
+            );
+            self.faults.error(self.main, scope, &message);
+        }
+        Some(StaticToken {
+            hash: TokenHash::of(secret),
+            subject,
+            scopes: file
+                .scopes
+                .iter()
+                .map(|scope| scope.value.clone())
+                .collect(),
+            claims: file.claims.clone(),
+        })
+    }
+
+    fn api_key(&mut self, at: &At<StrategyFile>, file: &ApiKeyFile) -> Option<Strategy> {
+        let header = file
+            .header
+            .as_ref()
+            .map_or("x-api-key", |header| header.as_str());
+        let is_header = |name: &str| {
+            !name.is_empty()
+                && name.len() <= 64
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        let taken = ["authorization", "cookie", "host"];
+        if !is_header(header) || taken.contains(&header.to_ascii_lowercase().as_str()) {
+            let message = format!(
+                "`{}` cannot be the header of API keys",
+                header.escape_debug()
+            );
+            self.faults.error(self.main, at, &message);
+        }
+        if let Some(query) = &file.query {
+            if !crate::policy::compile::app::is_identifier(query) {
+                self.faults
+                    .error(self.main, query, &not_an_identifier(query));
+            }
+            let message = "API keys in the query end up in logs, histories and referrers (RFC 6750 \
+                 section 5.3): prefer the header";
+            self.faults
+                .warnings
+                .push(self.main.error(query, message, None));
+        }
+        Some(Strategy::ApiKey(ApiKeyStrategy {
+            header: header.to_ascii_lowercase().into(),
+            query: file.query.as_ref().map(|query| query.as_str().into()),
+            scopes: self.scopes(at, "api_key", file.scopes),
+        }))
+    }
+
+    fn cookie(&mut self, at: &At<StrategyFile>, file: &CookieFile) -> Option<Strategy> {
+        self.namespace(file.namespace.as_ref());
+        let default = Cookie::default();
+        let cookie = Cookie {
+            name: file
+                .name
+                .as_ref()
+                .map_or(default.name, |name| name.value.clone()),
+            same_site: file
+                .same_site
+                .map_or(default.same_site, |same_site| same_site.value),
+            secure: file.secure.is_none_or(|secure| secure.value),
+            http_only: file.http_only.is_none_or(|http_only| http_only.value),
+            path: file
+                .path
+                .as_ref()
+                .map_or(default.path, |path| path.value.clone()),
+            domain: file.domain.as_ref().map(|domain| domain.value.clone()),
+            age: self.age(file.age.as_ref())?,
+        };
+        if let Err(err) = cookie.validate(self.lifetime) {
+            self.faults.error(self.main, at, &err.to_string());
+        }
+        let name: Arc<str> = if cookie.name == Cookie::default().name {
+            "cookie".into()
+        } else {
+            format!("cookie.{}", cookie.name).into()
+        };
+        let scopes = self.scopes(at, "cookie", file.scopes);
+        Some(Strategy::Cookie(CookieStrategy {
+            name,
+            cookie,
+            scopes,
+        }))
+    }
+
+    fn age(&mut self, file: Option<&At<String>>) -> Option<CookieAge> {
+        let Some(file) = file else {
+            return Some(CookieAge::Lifetime);
+        };
+        match (file.as_str(), Span::parse(file)) {
+            ("lifetime", _) => Some(CookieAge::Lifetime),
+            ("browser", _) => Some(CookieAge::Browser),
+            (_, Some(span)) => Some(CookieAge::Span(span.0)),
+            (other, None) => {
+                self.faults.error_help(
+                    self.main,
+                    file,
+                    &format!("`{}` is no age of a cookie", other.escape_debug()),
+                    "write `lifetime`, `browser` or a span of time, as `12h`",
+                );
+                None
+            }
+        }
+    }
+
+    fn native(&mut self, at: &At<StrategyFile>, file: &NativeStrategyFile) -> Option<Strategy> {
+        let Some(strategy) = self.natives.strategies.get(&file.name.value) else {
+            let known = self.natives.strategies.keys().map(String::as_str);
+            self.faults
+                .unknown(self.main, &file.name, "native strategy", &file.name, known);
+            return None;
+        };
+        let scopes = self.scopes(at, &file.name, file.scopes);
+        let name = file.name.as_str().into();
+        Some(Strategy::Native {
+            name,
+            strategy: strategy.clone(),
+            scopes,
+        })
+    }
+}
