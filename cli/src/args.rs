@@ -4,7 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{command, output::Format, style::When};
 
-const TEMPLATE: &str = "{before-help}{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}{after-help}";
+const TEMPLATE: &str =
+    "{before-help}{about-with-newline}\n{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,7 +33,13 @@ Exit codes: 0 done or allowed, 1 unexpected, 2 usage, 3 bad file, 4 cases failed
 )]
 pub struct Cli {
     /// The form of data on stdout.
-    #[arg(short, long, global = true, value_name = "FORM", default_value = "table")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FORM",
+        default_value = "table"
+    )]
     pub output: Format,
     /// Whether output is coloured; `NO_COLOR` and `CLICOLOR_FORCE` count too.
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
@@ -46,10 +53,6 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[command(help_template = TEMPLATE)]
 pub enum Command {
-    /// Runs a demo shop, or the files of a directory, and shows decisions live.
-    Dev(command::dev::DevArgs),
-    /// Runs Sidegate.
-    Serve(command::serve::ServeArgs),
     /// Writes the smallest policy file and cases that test it; never overwrites.
     Init(command::init::InitArgs),
     /// Reads a policy file and says everything that is wrong with it.

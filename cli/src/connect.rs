@@ -112,7 +112,9 @@ pub struct CallerToken(Option<MetadataValue<Ascii>>);
 impl Interceptor for CallerToken {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if let Some(token) = &self.0 {
-            request.metadata_mut().insert("authorization", token.clone());
+            request
+                .metadata_mut()
+                .insert("authorization", token.clone());
         }
         Ok(request)
     }
@@ -160,11 +162,10 @@ impl ServerArgs {
             return Ok(CallerToken(None));
         };
         let token = input::token_file(path)?;
-        let mut value: MetadataValue<Ascii> =
-            format!("Bearer {token}").parse().map_err(|_| {
-                let message = format!("`{}` holds no token", path.display());
-                Failure::new(Exit::NotPermitted, message)
-            })?;
+        let mut value: MetadataValue<Ascii> = format!("Bearer {token}").parse().map_err(|_| {
+            let message = format!("`{}` holds no token", path.display());
+            Failure::new(Exit::NotPermitted, message)
+        })?;
         value.set_sensitive(true);
         Ok(CallerToken(Some(value)))
     }
@@ -173,9 +174,7 @@ impl ServerArgs {
 impl Server {
     /// Sessions by id or subject.
     #[must_use]
-    pub fn sessions(
-        &self,
-    ) -> SessionStoreServiceClient<InterceptedService<Channel, CallerToken>> {
+    pub fn sessions(&self) -> SessionStoreServiceClient<InterceptedService<Channel, CallerToken>> {
         SessionStoreServiceClient::with_interceptor(self.channel.clone(), self.token.clone())
     }
 
@@ -222,12 +221,16 @@ fn no_answer(address: &Address, err: &tonic::transport::Error) -> Failure {
     let message = format!("no sidegate answers at {address}");
     let denied = root_cause(err) == Some(std::io::ErrorKind::PermissionDenied);
     if denied {
-        return Failure::new(Exit::NotPermitted, format!("{address} may not be opened"))
-            .next("the admin socket belongs to the user that runs Sidegate; run this as that user");
+        return Failure::new(Exit::NotPermitted, format!("{address} may not be opened")).next(
+            "the admin socket belongs to the user that runs Sidegate; run this as that user",
+        );
     }
     let next = match address {
         Address::Unix(path) if !is_default(path) => {
-            format!("start one with `sidegate dev` or `sidegate serve`, or see whether `{}` is its socket", path.display())
+            format!(
+                "start one with `sidegate dev` or `sidegate serve`, or see whether `{}` is its socket",
+                path.display()
+            )
         }
         Address::Unix(_) => "start one with `sidegate dev`, or say where it is: `--data-dir DIR` \
             or `SIDEGATE_ADDR=unix:PATH`"

@@ -83,7 +83,11 @@ mod tests {
     #[test]
     fn the_exit_of_an_outcome_has_the_number_of_the_table() {
         for outcome in Outcome::ALL {
-            assert_eq!(Exit::from(outcome).code(), outcome.exit_code(), "{outcome:?}");
+            assert_eq!(
+                Exit::from(outcome).code(),
+                outcome.exit_code(),
+                "{outcome:?}"
+            );
         }
     }
 

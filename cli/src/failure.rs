@@ -57,7 +57,10 @@ impl Failure {
         };
         Self::new(
             Exit::BadFile,
-            format!("the policy file does not load: {count}\n\n{}", rendered.join("\n\n")),
+            format!(
+                "the policy file does not load: {count}\n\n{}",
+                rendered.join("\n\n")
+            ),
         )
     }
 
@@ -130,12 +133,16 @@ fn next_step(reason: &str, code: Code) -> Option<&'static str> {
             "name the file with the caller's token in `SIDEGATE_TOKEN_FILE`, or use the unix socket",
         ),
         "GRANT_MISSING" => Some("add the grant to the caller's `may` in the policy file"),
-        "COUNT_MISMATCH" => Some("count again with `--dry-run`, then give that number to `--expect`"),
-        "SESSION_NOT_FOUND" => Some("`sidegate session list --state all` shows the sessions kept"),
-        "POLICY_INVALID" => Some("the old policy stays in force; `sidegate validate FILE` shows the faults"),
-        _ if code as i32 == Code::Unimplemented as i32 => {
-            Some("is this a Sidegate, and on this address its admin socket? `sidegate status` tells")
+        "COUNT_MISMATCH" => {
+            Some("count again with `--dry-run`, then give that number to `--expect`")
         }
+        "SESSION_NOT_FOUND" => Some("`sidegate session list --state all` shows the sessions kept"),
+        "POLICY_INVALID" => {
+            Some("the old policy stays in force; `sidegate validate FILE` shows the faults")
+        }
+        _ if code as i32 == Code::Unimplemented as i32 => Some(
+            "is this a Sidegate, and on this address its admin socket? `sidegate status` tells",
+        ),
         _ => None,
     }
 }

@@ -57,11 +57,15 @@ pub fn secret(flag: &str, text: &str) -> Result<String, Failure> {
         return Err(Failure::usage(format!(
             "a token in an argument can be read by every process with `ps`, so `{flag}` takes none"
         ))
-        .next(format!("`{flag} -` reads it from stdin, `{flag} @FILE` from a file")));
+        .next(format!(
+            "`{flag} -` reads it from stdin, `{flag} @FILE` from a file"
+        )));
     }
     let secret = value(flag, text)?.trim().to_owned();
     if secret.is_empty() {
-        return Err(Failure::usage(format!("`{flag}`: there is no token to read")));
+        return Err(Failure::usage(format!(
+            "`{flag}`: there is no token to read"
+        )));
     }
     Ok(secret)
 }
@@ -88,20 +92,22 @@ pub fn token_file(path: &PathBuf) -> Result<String, Failure> {
 fn file(flag: &str, path: &Path) -> Result<String, Failure> {
     let read = || {
         let mut text = String::new();
-        fs::File::open(path)?.take(MAX_BYTES).read_to_string(&mut text)?;
+        fs::File::open(path)?
+            .take(MAX_BYTES)
+            .read_to_string(&mut text)?;
         Ok(text)
     };
-    read().map_err(|err: io::Error| {
-        Failure::usage(format!("`{flag} @{}`: {err}", path.display()))
-    })
+    read().map_err(|err: io::Error| Failure::usage(format!("`{flag} @{}`: {err}", path.display())))
 }
 
 fn stdin(flag: &str) -> Result<String, Failure> {
     let input = io::stdin();
     if input.is_terminal() {
         // There is no prompt: a script without a terminal and a person at one get the same.
-        return Err(Failure::usage(format!("`{flag} -` reads stdin, which is a terminal"))
-            .next("pipe the value in: `... | sidegate ...`"));
+        return Err(
+            Failure::usage(format!("`{flag} -` reads stdin, which is a terminal"))
+                .next("pipe the value in: `... | sidegate ...`"),
+        );
     }
     let mut text = String::new();
     input
@@ -132,6 +138,9 @@ mod tests {
         let failure = secret("--token", "sg1_topsecret").unwrap_err();
         let text = failure.render();
         assert_eq!(failure.exit, Exit::Usage);
-        assert!(text.contains("`ps`") && !text.contains("topsecret"), "{text}");
+        assert!(
+            text.contains("`ps`") && !text.contains("topsecret"),
+            "{text}"
+        );
     }
 }

@@ -38,7 +38,11 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(err) => {
             // Help and version are data and go to stdout with 0; the rest is usage.
-            let exit = if err.use_stderr() { Exit::Usage } else { Exit::Ok };
+            let exit = if err.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
             return err.print().map_or(Exit::Unexpected, |()| exit).into();
         }
     };

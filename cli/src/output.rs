@@ -65,7 +65,10 @@ impl Output {
             Format::Table => people(value),
             Format::Json => serde_json::to_string(value).map_err(unprintable)?,
             Format::Yaml => {
-                format!("---\n{}", serde_saphyr::to_string(value).map_err(unprintable)?)
+                format!(
+                    "---\n{}",
+                    serde_saphyr::to_string(value).map_err(unprintable)?
+                )
             }
         };
         write_line(text.trim_end())
@@ -81,9 +84,12 @@ pub fn say(words: &str) {
 
 /// A table without lines. Cells come from others, so control characters are shown, not obeyed.
 #[must_use]
-pub fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+pub fn table<const N: usize>(
+    head: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(head);
     for row in rows {
         table.add_row(row.map(|cell| printable(&cell)));
@@ -136,7 +142,10 @@ fn write_line(text: &str) -> Result<(), Failure> {
 }
 
 fn unprintable(err: impl std::fmt::Display) -> Failure {
-    Failure::new(Exit::Unexpected, format!("the answer cannot be printed: {err}"))
+    Failure::new(
+        Exit::Unexpected,
+        format!("the answer cannot be printed: {err}"),
+    )
 }
 
 #[cfg(test)]

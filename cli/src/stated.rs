@@ -6,6 +6,7 @@ use auth_core::{
     clock::Timestamp,
     live::{Origin, Session},
     principal::Principal,
+    scope::ScopeMatching,
     session::{Identity, JsonObject},
 };
 use serde::Deserialize;
@@ -67,23 +68,25 @@ impl StatedSession {
     /// The session as the rules see it.
     #[must_use]
     pub fn into_session(self) -> Session {
-        Session {
-            origin: Origin::Stated,
-            strategy: Arc::from("stated"),
-            identity: Identity {
-                subject: self.subject,
-                actor: self.actor,
-                claims: self.claims,
-                scopes: self.scopes,
-                all_scopes: self.all_scopes,
-                auth_time: self
-                    .auth_time
-                    .map(|at| Timestamp::from_micros(at.as_microsecond())),
-                acr: self.acr,
-                amr: self.amr,
-            },
-            attributes: self.attributes,
-        }
+        let identity = Identity {
+            subject: self.subject,
+            actor: self.actor,
+            claims: self.claims,
+            scopes: self.scopes,
+            all_scopes: self.all_scopes,
+            auth_time: self
+                .auth_time
+                .map(|at| Timestamp::from_micros(at.as_microsecond())),
+            acr: self.acr,
+            amr: self.amr,
+        };
+        Session::new(
+            Origin::Stated,
+            Arc::from("stated"),
+            identity,
+            self.attributes,
+            ScopeMatching::Hierarchical,
+        )
     }
 }
 
@@ -94,7 +97,10 @@ mod tests {
     #[test]
     fn an_unknown_key_of_a_session_is_named() {
         let failure = StatedSession::parse(r#"{"subject":"u1","role":"admin"}"#).unwrap_err();
-        assert!(failure.message.contains("unknown field `role`"), "{failure:?}");
+        assert!(
+            failure.message.contains("unknown field `role`"),
+            "{failure:?}"
+        );
     }
 
     #[test]
@@ -110,6 +116,9 @@ mod tests {
             identity.auth_time,
             Some(Timestamp::from_seconds(1_767_225_600))
         );
-        assert_eq!((identity.scopes, identity.amr), (vec!["a".to_owned()], vec!["pwd".to_owned()]));
+        assert_eq!(
+            (identity.scopes, identity.amr),
+            (vec!["a".to_owned()], vec!["pwd".to_owned()])
+        );
     }
 }

@@ -17,7 +17,10 @@ Examples:
   sidegate init shop && sidegate validate shop/sidegate.yaml";
 
 /// The files written: a name and a text each.
-const FILES: [(&str, &str); 1] = [("sidegate.yaml", include_str!("../../demo/init/sidegate.yaml"))];
+const FILES: [(&str, &str); 1] = [(
+    "sidegate.yaml",
+    include_str!("../../demo/init/sidegate.yaml"),
+)];
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
@@ -54,7 +57,10 @@ pub fn run(args: &InitArgs, output: &Output) -> Result<Exit, Failure> {
         write_new(path, text)?;
     }
     let written = Written {
-        files: paths.iter().map(|(path, _)| path.display().to_string()).collect(),
+        files: paths
+            .iter()
+            .map(|(path, _)| path.display().to_string())
+            .collect(),
     };
     output.data(&written, |written| written.files.join("\n"))?;
     Ok(Exit::Ok)

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{converse, session::TenantArgs};
 use crate::{
-    connect::{ServerArgs, Server, span},
+    connect::{Server, ServerArgs, span},
     exit::Exit,
     failure::Failure,
     input,

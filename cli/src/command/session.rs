@@ -97,10 +97,18 @@ impl TenantArgs {
         }
         if SessionId::parse(id).is_none() {
             let message = format!("`{}` is no id: a UUID is wanted", id.escape_debug());
-            let list = if collection == "sessions" { "session" } else { "key" };
+            let list = if collection == "sessions" {
+                "session"
+            } else {
+                "key"
+            };
             return Err(Failure::usage(message).next(format!("`sidegate {list} list` shows ids")));
         }
-        Ok(format!("{}/{collection}/{}", self.parent(), id.to_lowercase()))
+        Ok(format!(
+            "{}/{collection}/{}",
+            self.parent(),
+            id.to_lowercase()
+        ))
     }
 }
 

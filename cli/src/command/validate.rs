@@ -72,16 +72,24 @@ impl From<&Diagnostic> for DiagnosticView {
 ///
 /// Returns [`Failure`] with exit code 3 when the file does not load.
 pub fn run(args: &ValidateArgs, output: &Output) -> Result<Exit, Failure> {
-    let fault = decide::check(&args.file).err();
+    let fault = decide::load(&args.file).err();
     if let (Some(err), Format::Table) = (&fault, output.format) {
         return Err(Failure::policy(err));
     }
-    let faults = fault.as_ref().map_or(&[][..], |PolicyError { diagnostics }| diagnostics);
+    let faults = fault
+        .as_ref()
+        .map_or(&[][..], |PolicyError { diagnostics }| diagnostics);
     let verdict = Verdict {
         file: args.file.display().to_string(),
         valid: fault.is_none(),
         diagnostics: faults.iter().map(DiagnosticView::from).collect(),
     };
-    output.data(&verdict, |verdict| format!("{}: {}", verdict.file, style::good("valid")))?;
-    Ok(if verdict.valid { Exit::Ok } else { Exit::BadFile })
+    output.data(&verdict, |verdict| {
+        format!("{}: {}", verdict.file, style::good("valid"))
+    })?;
+    Ok(if verdict.valid {
+        Exit::Ok
+    } else {
+        Exit::BadFile
+    })
 }

@@ -5,6 +5,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{non_empty, principal};
+use crate::{output, style};
+
+mod tree;
 
 /// A decision.
 #[derive(Clone, Debug, Serialize)]
@@ -55,13 +58,26 @@ impl DecisionView {
     #[must_use]
     pub fn new(decision: v1::AuthorizeResponse, explanation: &[u8]) -> Self {
         let mut more: Map<String, Value> = serde_json::from_slice(explanation).unwrap_or_default();
-        let requirements = more.remove("requirements").unwrap_or_else(|| Value::Array(Vec::new()));
+        let requirements = more
+            .remove("requirements")
+            .unwrap_or_else(|| Value::Array(Vec::new()));
         // What the decision itself says is said once.
-        for name in ["outcome", "operation", "reason", "credential", "subject", "challenges", "policy_version"] {
+        for name in [
+            "outcome",
+            "operation",
+            "reason",
+            "credential",
+            "subject",
+            "challenges",
+            "policy_version",
+        ] {
             more.remove(name);
         }
         let outcome = word(decision.outcome().as_str_name(), "OUTCOME_");
-        let credential = word(decision.credential_state().as_str_name(), "CREDENTIAL_STATE_");
+        let credential = word(
+            decision.credential_state().as_str_name(),
+            "CREDENTIAL_STATE_",
+        );
         let reason = decision.reason.unwrap_or_default();
         Self {
             outcome,
@@ -75,10 +91,51 @@ impl DecisionView {
             },
             requirements,
             credential,
-            subject: decision.session.and_then(|session| principal(session.subject)),
+            subject: decision
+                .session
+                .and_then(|session| principal(session.subject)),
             challenges: decision.challenges,
             policy_version: decision.policy_version,
             more,
         }
+    }
+}
+
+impl DecisionView {
+    /// The decision for people: one line, and with `explain` how it came about.
+    #[must_use]
+    pub fn people(&self, explain: bool) -> String {
+        let operation = self.operation.as_deref().unwrap_or("(no operation)");
+        let line = format!(
+            "{}  {operation}  {}",
+            style::outcome(&self.outcome),
+            self.reason.line()
+        );
+        if !explain {
+            return line;
+        }
+        let tree = tree::render(&self.requirements);
+        format!("{line}\n{tree}").trim_end().to_owned()
+    }
+}
+
+impl ReasonView {
+    /// The reason in a line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut line = self.code.clone();
+        if let Some(requirement) = &self.requirement {
+            line = format!("{line}: {requirement}");
+        }
+        if !self.checks.is_empty() {
+            line = format!("{line} ({})", self.checks.join(", "));
+        }
+        if !self.required_scopes.is_empty() {
+            line = format!("{line}, needs {}", self.required_scopes.join(" "));
+        }
+        if let Some(detail) = &self.detail {
+            line = format!("{line}: {detail}");
+        }
+        output::printable(&line)
     }
 }

@@ -81,7 +81,9 @@ impl KeyView {
 #[must_use]
 pub fn table(keys: &[KeyView]) -> String {
     output::table(
-        ["KEY", "NAME", "SUBJECT", "SCOPES", "CREATED", "ENDS", "REVOKED"],
+        [
+            "KEY", "NAME", "SUBJECT", "SCOPES", "CREATED", "ENDS", "REVOKED",
+        ],
         keys.iter().map(|key| {
             [
                 key.id.clone(),

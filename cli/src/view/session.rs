@@ -129,14 +129,22 @@ impl SessionView {
             ("last seen", short_time(self.last_seen_time.as_ref())),
             ("idle end", short_time(self.idle_expire_time.as_ref())),
             ("ends", short_time(self.expire_time.as_ref())),
-            ("fate", self.revocation.as_ref().map(|_| self.why()).unwrap_or_default()),
+            (
+                "fate",
+                self.revocation
+                    .as_ref()
+                    .map(|_| self.why())
+                    .unwrap_or_default(),
+            ),
         ])
     }
 
     /// Who is signed in, for people.
     #[must_use]
     pub fn subject_text(&self) -> String {
-        self.subject.clone().unwrap_or_else(|| "(anonymous)".to_owned())
+        self.subject
+            .clone()
+            .unwrap_or_else(|| "(anonymous)".to_owned())
     }
 
     /// Why the session lives no longer, or that it lives, as a sentence.
@@ -174,7 +182,15 @@ impl SessionView {
 #[must_use]
 pub fn table(sessions: &[SessionView]) -> String {
     output::table(
-        ["SESSION", "SUBJECT", "STATE", "KIND", "CREATED", "LAST SEEN", "ENDS"],
+        [
+            "SESSION",
+            "SUBJECT",
+            "STATE",
+            "KIND",
+            "CREATED",
+            "LAST SEEN",
+            "ENDS",
+        ],
         sessions.iter().map(|session| {
             [
                 session.id.clone(),
@@ -267,11 +283,21 @@ impl EventView {
         let parts = [
             short_time(self.event_time.as_ref()),
             self.kind.clone(),
-            self.session.as_deref().map(short_name).unwrap_or_default().to_owned(),
+            self.session
+                .as_deref()
+                .map(short_name)
+                .unwrap_or_default()
+                .to_owned(),
             self.subject.clone().unwrap_or_default(),
             self.cause.clone().unwrap_or_default(),
-            self.by.as_ref().map(|by| format!("by {by}")).unwrap_or_default(),
-            self.reason.as_ref().map(|words| format!("\"{words}\"")).unwrap_or_default(),
+            self.by
+                .as_ref()
+                .map(|by| format!("by {by}"))
+                .unwrap_or_default(),
+            self.reason
+                .as_ref()
+                .map(|words| format!("\"{words}\""))
+                .unwrap_or_default(),
         ];
         let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         output::printable(&parts.join("  "))

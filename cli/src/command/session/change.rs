@@ -71,7 +71,9 @@ struct WithToken {
 
 impl WithToken {
     fn print(&self, output: &Output) -> Result<Exit, Failure> {
-        output.data(self, |it| format!("{}\n\n{}", it.session.people(), it.token))?;
+        output.data(self, |it| {
+            format!("{}\n\n{}", it.session.people(), it.token)
+        })?;
         output::say("the token is printed this once; it cannot be shown again");
         Ok(Exit::Ok)
     }
@@ -79,7 +81,9 @@ impl WithToken {
 
 pub(super) async fn create(args: CreateArgs, output: &Output) -> Result<Exit, Failure> {
     if args.claims == "-" && args.attributes == "-" {
-        return Err(Failure::usage("only one of `--claims` and `--attributes` can be stdin"));
+        return Err(Failure::usage(
+            "only one of `--claims` and `--attributes` can be stdin",
+        ));
     }
     let claims = input::object("--claims", &args.claims)?;
     let attributes = input::object("--attributes", &args.attributes)?;
@@ -102,7 +106,11 @@ pub(super) async fn create(args: CreateArgs, output: &Output) -> Result<Exit, Fa
         },
         request_id: String::new(),
     });
-    let answer = server.sessions().create_session(request).await?.into_inner();
+    let answer = server
+        .sessions()
+        .create_session(request)
+        .await?
+        .into_inner();
     let created = WithToken {
         session: answer.session.unwrap_or_default().into(),
         token: answer.token,
@@ -137,7 +145,11 @@ pub(super) async fn rotate(args: RotateArgs, output: &Output) -> Result<Exit, Fa
         name,
         etag: args.etag,
     });
-    let answer = server.sessions().rotate_session(request).await?.into_inner();
+    let answer = server
+        .sessions()
+        .rotate_session(request)
+        .await?
+        .into_inner();
     let rotated = WithToken {
         session: answer.session.unwrap_or_default().into(),
         token: answer.token,

@@ -102,7 +102,10 @@ async fn pages(server: &Server, args: &ListArgs) -> Result<Sessions, Failure> {
             include_ended: args.state != StateFilter::Live,
         });
         let page = server.sessions().list_sessions(request).await?.into_inner();
-        let admitted = page.sessions.into_iter().filter(|s| args.state.admits(s.state()));
+        let admitted = page
+            .sessions
+            .into_iter()
+            .filter(|s| args.state.admits(s.state()));
         sessions.extend(admitted.map(SessionView::from));
         page_token = page.next_page_token;
         if page_token.is_empty() || sessions.len() >= limit {
@@ -234,12 +237,18 @@ pub(super) async fn watch(args: WatchArgs, output: &Output) -> Result<Exit, Fail
         parent: args.tenant.parent(),
         position: args.from,
     };
-    let mut events = server.sessions().watch_sessions(request).await?.into_inner();
+    let mut events = server
+        .sessions()
+        .watch_sessions(request)
+        .await?
+        .into_inner();
     while let Some(message) = events.message().await? {
         if let Some(event) = EventView::of(message) {
             output.item(&event, EventView::line)?;
         }
     }
-    Err(Failure::new(Exit::Unavailable, "the watch ended: the sidecar stopped")
-        .next("go on with `--from POSITION` of the last event (`-o json` shows it)"))
+    Err(
+        Failure::new(Exit::Unavailable, "the watch ended: the sidecar stopped")
+            .next("go on with `--from POSITION` of the last event (`-o json` shows it)"),
+    )
 }

@@ -80,8 +80,10 @@ impl Revoked {
 
 pub(super) async fn revoke(args: RevokeArgs, output: &Output) -> Result<Exit, Failure> {
     if args.all && args.expect.is_none() && !args.dry_run {
-        return Err(Failure::usage("`--all` ends everyone's sessions and needs `--expect N`")
-            .next("`sidegate session revoke --all --dry-run` counts them"));
+        return Err(
+            Failure::usage("`--all` ends everyone's sessions and needs `--expect N`")
+                .next("`sidegate session revoke --all --dry-run` counts them"),
+        );
     }
     let name = match &args.id {
         Some(id) => Some(args.tenant.name("sessions", id)?),
