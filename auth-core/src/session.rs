@@ -3,7 +3,7 @@
 //! A [`SessionId`] may stand in lists, logs and URLs and opens nothing. A [`SessionToken`] is the
 //! secret: it is given out once, and a store sees only its [`TokenHash`] (R12).
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
@@ -175,7 +175,7 @@ impl fmt::Debug for TokenHash {
 /// A tenant: stores, sessions, keys and revocations of two tenants never meet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Tenant(Box<str>);
+pub struct Tenant(Arc<str>);
 
 impl Tenant {
     /// The tenant `name`; `None` unless it is a lower-case name of up to 64 bytes.

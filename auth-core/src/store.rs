@@ -20,6 +20,7 @@ use crate::{
 
 pub mod contract;
 pub mod memory;
+pub mod rules;
 
 /// A backend could not answer. The decision is then undetermined.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -244,7 +245,8 @@ pub struct Event {
     pub position: Position,
     /// When it happened.
     pub at: Timestamp,
-    /// The session; `None` where the event is about all of a subject's or everyone's.
+    /// The session or API key; `None` where the event is about all of a subject's or everyone's,
+    /// and where it is about a token that another issued.
     pub session: Option<SessionId>,
     /// The subject, where there is one.
     pub subject: Option<Principal>,
@@ -319,8 +321,9 @@ pub struct Ending {
 
 /// Keeps sessions.
 ///
-/// Each verb is one transaction. `now` is the caller's clock: a store never asks the time. A write
-/// is acknowledged only when it is as durable as the store promises.
+/// Each verb is one transaction. `now` is the caller's clock: a store never asks the time, but it
+/// does not follow it back by more than [`rules::CLOCK_LEEWAY`]. A write is acknowledged only when
+/// it is as durable as the store promises.
 ///
 /// # Errors
 ///
@@ -328,7 +331,9 @@ pub struct Ending {
 /// answer; nothing was then acknowledged.
 #[async_trait]
 pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
-    /// Makes a session. Never changes an existing one, but for a retry of the same `request`.
+    /// Makes a session. Never changes an existing one, but for a retry of the same `request`
+    /// within [`rules::REQUEST_WINDOW`]. A retry whose session has ended since makes no new one: it
+    /// is [`CreateError::Exists`].
     async fn create(&self, new: NewSession, now: Timestamp) -> Result<SessionRecord, CreateError>;
 
     /// Finds the session of a token of this kind: live, dead or unknown.
@@ -348,7 +353,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Listed>, StoreError>;
 
-    /// Changes a live session, if it is still at `expected_version` where one is given.
+    /// Changes a live session, if it is still at `expected_version` where one is given. A full
+    /// replacement without one is a [`UpdateError::Conflict`] (R11).
     async fn update(
         &self,
         tenant: &Tenant,
@@ -371,7 +377,9 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Gives a live session a new token.
+    /// Gives a live session a new token. A renewal by a dead token is [`UpdateError::Gone`]; one by
+    /// a predecessor whose successor is in use is [`UpdateError::Conflict`], as its session has been
+    /// renewed already.
     #[expect(clippy::too_many_arguments, reason = "each is a fact of the one write")]
     async fn rotate(
         &self,

@@ -8,6 +8,11 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "core")]
+pub mod core;
+#[cfg(all(feature = "core", feature = "client"))]
+pub mod remote;
+
 /// Authorization, sessions and the wire: package `sidegate.v1`.
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
 pub mod v1 {

@@ -1,1 +1,3 @@
 //! Part of Sidegate.
+
+pub mod edge;

@@ -1,0 +1,276 @@
+//! The decision point in process: policy, sessions and keys at work.
+//!
+//! A call goes one way: [`Engine::authorize`] finds the operation, then the credential, then the
+//! session, then asks the requirements, and only then touches, renews and seals.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+
+use crate::{
+    caller::Caller,
+    clock::Clock,
+    decision::Answer,
+    decision_point::{
+        ClearScope, DecisionPoint, SessionChange, SessionCleared, SessionError, SetSession,
+        WireProfile,
+    },
+    keys::Keyring,
+    live::Session,
+    observe::{Deaf, Observer},
+    policy::Policy,
+    random::Random,
+    store::{Store, SubjectLimit},
+    throttle::Throttle,
+    wire::{Call, WireKind},
+};
+
+mod authenticate;
+mod authorize;
+mod cache;
+mod explain;
+mod marking;
+mod profile;
+mod render;
+mod verbs;
+
+pub use authorize::Who;
+pub use marking::Marking;
+
+/// How long a predecessor token stays good after its successor's first use (R13).
+pub const RENEWAL_OVERLAP: Duration = Duration::from_secs(10);
+
+/// The limits of sessions (R14).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionLimits {
+    /// How long a session lasts at most.
+    pub lifetime: Duration,
+    /// How long it may stay unused.
+    pub idle: Duration,
+    /// After what time a token is renewed; `None` is never.
+    pub renew: Option<Duration>,
+    /// How many live sessions a subject may have.
+    pub per_subject: Option<SubjectLimit>,
+}
+
+/// 24 hours, 1 hour unused, a new token every 6 hours, any number of sessions.
+impl Default for SessionLimits {
+    fn default() -> Self {
+        Self {
+            lifetime: Duration::from_secs(24 * 3600),
+            idle: Duration::from_secs(3600),
+            renew: Some(Duration::from_secs(6 * 3600)),
+            per_subject: None,
+        }
+    }
+}
+
+impl SessionLimits {
+    /// How often the use of a session is written at most (R14).
+    #[must_use]
+    pub fn touch_interval(&self) -> Duration {
+        touch_interval(self.idle)
+    }
+}
+
+/// How often the use of a session that may stay unused for `idle` is written at most (R14): once
+/// per `max(60 s, idle / 20)`, and often enough that it does not end while it is used.
+fn touch_interval(idle: Duration) -> Duration {
+    (idle / 20).max(Duration::from_secs(60)).min(idle / 2)
+}
+
+/// What an engine is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The policy.
+    pub policy: Policy,
+    /// The limits of sessions.
+    pub limits: SessionLimits,
+    /// Where sessions are kept. The engine alone should write there, or through
+    /// [`Engine::store`].
+    pub store: Arc<dyn Store>,
+    /// The keys.
+    pub keys: Arc<Keyring>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// Who hears of what happens.
+    pub observer: Arc<dyn Observer>,
+}
+
+impl Parts {
+    /// An engine's parts with nobody listening.
+    #[must_use]
+    pub fn new(
+        policy: Policy,
+        store: Arc<dyn Store>,
+        keys: Arc<Keyring>,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Self {
+        let observer = Arc::new(Deaf);
+        Self {
+            policy,
+            limits: SessionLimits::default(),
+            store,
+            keys,
+            clock,
+            random,
+            observer,
+        }
+    }
+}
+
+/// The decision point in process.
+pub struct Engine {
+    policy: ArcSwap<Policy>,
+    limits: SessionLimits,
+    store: Arc<Marking>,
+    cache: cache::SessionCache,
+    keys: Arc<Keyring>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    observer: Arc<dyn Observer>,
+    throttle: Throttle,
+    decisions: Decisions,
+}
+
+impl Engine {
+    /// An engine of these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let store = Arc::new(Marking::new(parts.store));
+        Self {
+            policy: ArcSwap::from_pointee(parts.policy),
+            limits: parts.limits,
+            cache: cache::SessionCache::new(store.invalidation().clone()),
+            store,
+            decisions: Decisions::new(&*parts.random),
+            keys: parts.keys,
+            clock: parts.clock,
+            random: parts.random,
+            observer: parts.observer,
+            throttle: Throttle::default(),
+        }
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.load_full()
+    }
+
+    /// Puts another policy in force, for all decisions that begin from now on.
+    pub fn replace_policy(&self, policy: Policy) {
+        self.policy.store(Arc::new(policy));
+    }
+
+    /// The store, such that what is written through it is believed by the cache at once.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    /// The limits of sessions.
+    #[must_use]
+    pub const fn limits(&self) -> &SessionLimits {
+        &self.limits
+    }
+
+    /// The keys.
+    #[must_use]
+    pub const fn keys(&self) -> &Arc<Keyring> {
+        &self.keys
+    }
+
+    /// The clock.
+    #[must_use]
+    pub const fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The source of randomness.
+    #[must_use]
+    pub const fn random(&self) -> &Arc<dyn Random> {
+        &self.random
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = self.policy.load();
+        f.debug_struct("Engine")
+            .field("policy", &policy.version)
+            .finish_non_exhaustive()
+    }
+}
+
+impl DecisionPoint for Engine {
+    async fn authorize(&self, caller: &Caller, call: Call) -> Answer {
+        self.decide(caller, &call).await
+    }
+
+    async fn session(
+        &self,
+        caller: &Caller,
+        call: &[u8],
+    ) -> Result<Option<Arc<Session>>, SessionError> {
+        self.read_session(caller, call).await
+    }
+
+    async fn set(
+        &self,
+        caller: &Caller,
+        request: SetSession,
+    ) -> Result<SessionChange, SessionError> {
+        self.set_session(caller, request).await
+    }
+
+    async fn clear(
+        &self,
+        caller: &Caller,
+        call: &[u8],
+        scope: ClearScope,
+    ) -> Result<SessionCleared, SessionError> {
+        self.clear_session(caller, call, scope).await
+    }
+
+    async fn profile(&self, kind: &WireKind) -> WireProfile {
+        profile::profile(&self.policy.load(), kind)
+    }
+}
+
+/// Names decisions: unique within and, by a random start, across processes.
+#[derive(Debug)]
+struct Decisions {
+    process: u32,
+    next: AtomicU64,
+}
+
+impl Decisions {
+    fn new(random: &dyn Random) -> Self {
+        let mut process = [0; 4];
+        // Ids are names, not secrets: without randomness they are merely not unique.
+        let _ = random.fill(&mut process);
+        Self {
+            process: u32::from_be_bytes(process),
+            next: AtomicU64::new(1),
+        }
+    }
+
+    fn id(&self) -> String {
+        format!(
+            "{:08x}-{:x}",
+            self.process,
+            self.next.fetch_add(1, Ordering::Relaxed)
+        )
+    }
+}

@@ -1,0 +1,266 @@
+//! From a found credential to a live session.
+
+use std::sync::Arc;
+
+use super::{Engine, cache::Cached};
+use crate::{
+    clock::Timestamp,
+    decision::{CredentialState, ReasonCode},
+    live::{Origin, Session},
+    observe::Refusal,
+    policy::file::ScopesOf,
+    scope::ScopeMatching,
+    session::{Identity, JsonObject, SessionId, TokenHash, TokenKind},
+    store::{ApiKeyStore as _, Loaded, SessionStore as _},
+    strategy::{Bearer, Found, NativeFound, Presented, Strategy},
+    wire::Call,
+};
+
+/// What a credential came to.
+#[derive(Debug, Default)]
+pub(super) struct Authenticated {
+    /// The live session.
+    pub(super) session: Option<Arc<Session>>,
+    /// The token that opened it, where it is stored with us.
+    pub(super) token: Option<Token>,
+    /// Why the credential was refused.
+    pub(super) refusal: Option<Refusal>,
+    /// Whose token it was, where that is known though it was refused.
+    pub(super) presented: Option<SessionId>,
+    /// What failed, when it could not be judged.
+    pub(super) failure: Option<(ReasonCode, String)>,
+}
+
+/// The token that opened a stored session.
+#[derive(Debug)]
+pub(super) struct Token {
+    pub(super) hash: TokenHash,
+    pub(super) kind: TokenKind,
+    pub(super) cached: Arc<Cached>,
+}
+
+impl Authenticated {
+    pub(super) const fn state(&self) -> CredentialState {
+        match (&self.session, &self.refusal, &self.failure) {
+            (Some(_), ..) => CredentialState::Valid,
+            (None, Some(_), _) => CredentialState::Rejected,
+            (None, None, Some(_)) => CredentialState::Undetermined,
+            (None, None, None) => CredentialState::Absent,
+        }
+    }
+
+    fn refused(refusal: Refusal) -> Self {
+        Self {
+            refusal: Some(refusal),
+            ..Self::default()
+        }
+    }
+
+    fn failed(code: ReasonCode, why: impl Into<String>) -> Self {
+        Self {
+            failure: Some((code, why.into())),
+            ..Self::default()
+        }
+    }
+
+    fn valid(session: Session) -> Self {
+        Self {
+            session: Some(Arc::new(session)),
+            ..Self::default()
+        }
+    }
+}
+
+impl Engine {
+    pub(super) async fn authenticate(
+        &self,
+        call: &Call,
+        found: Found<'_, '_>,
+        now: Timestamp,
+    ) -> Authenticated {
+        let strategy = found.strategy;
+        let judged = match found.presented {
+            Presented::Malformed => Authenticated::refused(Refusal::Malformed),
+            Presented::Token(hash) => self.session_of_token(call, strategy, hash, now).await,
+            Presented::Key(hash) => self.session_of_key(call, strategy, hash, now).await,
+            Presented::Foreign(token) => match strategy {
+                Strategy::Bearer(bearer) => static_token(bearer, token),
+                _ => Authenticated::refused(Refusal::Malformed),
+            },
+            Presented::Native(found) => native(found),
+        };
+        if judged.refusal.is_some() {
+            self.throttle.refused(&call.peer.address, now);
+        }
+        judged
+    }
+
+    /// The session of one of our tokens: from the cache, else from the store.
+    async fn session_of_token(
+        &self,
+        call: &Call,
+        strategy: &Strategy,
+        hash: TokenHash,
+        now: Timestamp,
+    ) -> Authenticated {
+        let (kind, name, scopes) = match strategy {
+            Strategy::Cookie(cookie) => (TokenKind::Cookie, cookie.name.clone(), cookie.scopes),
+            Strategy::Bearer(bearer) if bearer.opaque => {
+                (TokenKind::Bearer, "bearer".into(), bearer.scopes)
+            }
+            _ => return Authenticated::refused(Refusal::Unknown),
+        };
+        let key = (call.tenant.clone(), kind, hash);
+        let cached = self.cache.get(&key, now);
+        self.observer.cache_looked_up(cached.is_some());
+        if let Some(cached) = cached {
+            return opened(hash, kind, cached);
+        }
+        // Guessers are slowed down here: what is cached is no guess.
+        if self.throttle.is_over(&call.peer.address, now) {
+            return Authenticated::refused(Refusal::Throttled);
+        }
+        let since = self.cache.moment();
+        match self.store.load(&call.tenant, kind, &hash, now).await {
+            Ok(Loaded::Live { record, role }) => {
+                let session = with_scopes(Session::stored(record, name), scopes);
+                let cached = Arc::new(Cached::new(Arc::new(session), role, since, now));
+                self.cache.insert(key, cached.clone());
+                opened(hash, kind, cached)
+            }
+            Ok(Loaded::Dead { id, death }) => Authenticated {
+                presented: Some(id),
+                ..Authenticated::refused(Refusal::Dead(death))
+            },
+            Ok(Loaded::Unknown) => Authenticated::refused(Refusal::Unknown),
+            Err(err) => Authenticated::failed(ReasonCode::StoreUnavailable, err.to_string()),
+        }
+    }
+
+    async fn session_of_key(
+        &self,
+        call: &Call,
+        strategy: &Strategy,
+        hash: TokenHash,
+        now: Timestamp,
+    ) -> Authenticated {
+        let Strategy::ApiKey(strategy) = strategy else {
+            return Authenticated::refused(Refusal::Unknown);
+        };
+        if self.throttle.is_over(&call.peer.address, now) {
+            return Authenticated::refused(Refusal::Throttled);
+        }
+        let key = match self.store.load_key(&call.tenant, &hash).await {
+            Ok(Some(key)) => key,
+            Ok(None) => return Authenticated::refused(Refusal::Unknown),
+            Err(err) => {
+                return Authenticated::failed(ReasonCode::StoreUnavailable, err.to_string());
+            }
+        };
+        if let Some(death) = key.death(now) {
+            return Authenticated {
+                presented: Some(key.id),
+                ..Authenticated::refused(Refusal::Dead(death))
+            };
+        }
+        // Revoking a subject ends its keys' use as well: they were made before.
+        match self
+            .store
+            .subject_revoked_at(&call.tenant, &key.subject)
+            .await
+        {
+            Ok(Some(at)) if at >= key.created_at => Authenticated {
+                presented: Some(key.id),
+                ..Authenticated::refused(Refusal::Unknown)
+            },
+            Ok(_) => {
+                let origin = Origin::ApiKey {
+                    id: key.id,
+                    expires_at: key.expires_at,
+                };
+                let identity = Identity {
+                    subject: Some(key.subject.clone()),
+                    claims: key.claims.clone(),
+                    scopes: key.scopes.clone(),
+                    all_scopes: key.all_scopes,
+                    ..Identity::default()
+                };
+                Authenticated::valid(with_scopes(
+                    session(origin, "api_key", identity),
+                    strategy.scopes,
+                ))
+            }
+            Err(err) => Authenticated::failed(ReasonCode::StoreUnavailable, err.to_string()),
+        }
+    }
+}
+
+fn opened(hash: TokenHash, kind: TokenKind, cached: Arc<Cached>) -> Authenticated {
+    Authenticated {
+        session: Some(cached.session.clone()),
+        token: Some(Token { hash, kind, cached }),
+        ..Authenticated::default()
+    }
+}
+
+/// A fixed token of the configuration. Hashes are compared, so that timing tells nothing of the
+/// token (F-23).
+fn static_token(bearer: &Bearer, token: &str) -> Authenticated {
+    let hash = TokenHash::of(token.as_bytes());
+    let Some(known) = bearer.tokens.iter().find(|known| known.hash == hash) else {
+        return Authenticated::refused(Refusal::Unknown);
+    };
+    let identity = Identity {
+        subject: Some(known.subject.clone()),
+        claims: known.claims.clone(),
+        scopes: known.scopes.clone(),
+        ..Identity::default()
+    };
+    Authenticated::valid(with_scopes(
+        session(Origin::Static, "bearer", identity),
+        bearer.scopes,
+    ))
+}
+
+fn native(found: NativeFound) -> Authenticated {
+    match found {
+        NativeFound::Absent => Authenticated::default(),
+        NativeFound::Rejected(why) => Authenticated::refused(Refusal::Foreign(why)),
+        NativeFound::Valid(session) => Authenticated::valid(*session),
+        NativeFound::Undetermined(why) => Authenticated::failed(ReasonCode::IssuerUnavailable, why),
+    }
+}
+
+fn session(origin: Origin, strategy: &str, identity: Identity) -> Session {
+    let matching = ScopeMatching::Hierarchical;
+    Session::new(
+        origin,
+        strategy.into(),
+        identity,
+        JsonObject::new(),
+        matching,
+    )
+}
+
+/// What a strategy says of its sessions' scopes goes before what the session was given (R21).
+fn with_scopes(session: Session, scopes: ScopesOf) -> Session {
+    let identity = match scopes {
+        ScopesOf::FromSession => return session,
+        ScopesOf::All => Identity {
+            all_scopes: true,
+            ..session.identity
+        },
+        ScopesOf::None => Identity {
+            all_scopes: false,
+            scopes: Vec::new(),
+            ..session.identity
+        },
+    };
+    Session::new(
+        session.origin,
+        session.strategy,
+        identity,
+        session.attributes,
+        session.scope_matching,
+    )
+}

@@ -1,0 +1,466 @@
+//! Deciding a call, from the target to the sealed handle.
+
+use std::sync::Arc;
+
+use super::{
+    Engine, RENEWAL_OVERLAP,
+    authenticate::{Authenticated, Token},
+    render,
+};
+use crate::{
+    caller::Caller,
+    check::Row,
+    clock::Timestamp,
+    data::Data,
+    decision::{Answer, Reason, ReasonCode},
+    evaluation::{Evaluation, Step},
+    grammar::TokenText,
+    live::{Origin, Session},
+    observe::{DecisionEvent, Refusal, SessionEvent},
+    operation::{App, Operation, Reached, Unreached},
+    policy::{Policy, file::SessionNeed},
+    principal::Principal,
+    requirement::{Slot, Truth},
+    session::{SessionRecord, SessionToken},
+    store::{Rotation, SessionStore as _, TokenRole},
+    strategy::Conflict,
+    value::Value,
+    wire::{Call, WireKind},
+    wire_update::WireUpdate,
+};
+
+/// Whose call is decided.
+#[derive(Clone, Debug)]
+pub enum Who {
+    /// Whoever the call's credentials say.
+    Credentials,
+    /// Nobody.
+    Anonymous,
+    /// A session as stated.
+    Session(Arc<Session>),
+}
+
+/// A decision on its way to an answer.
+pub(super) struct Verdict {
+    pub(super) reason: Reason,
+    pub(super) failure: Option<String>,
+}
+
+impl Verdict {
+    pub(super) fn new(code: ReasonCode) -> Self {
+        Self {
+            reason: Reason::new(code),
+            failure: None,
+        }
+    }
+
+    pub(super) fn detail(code: ReasonCode, detail: impl Into<String>) -> Self {
+        Self {
+            reason: Reason::with_detail(code, detail),
+            failure: None,
+        }
+    }
+
+    fn failed(code: ReasonCode, failure: String) -> Self {
+        Self {
+            reason: Reason::new(code),
+            failure: Some(failure),
+        }
+    }
+}
+
+impl Engine {
+    /// Decides a call.
+    pub(super) async fn decide(&self, caller: &Caller, call: &Call) -> Answer {
+        let now = self.clock.now();
+        let policy = self.policy.load_full();
+        let mut authenticated = Authenticated::default();
+        let reached = policy.apps.reach(call);
+        let verdict = match &reached {
+            Err(Unreached::Unknown) => Verdict::new(ReasonCode::UnknownOperation),
+            Err(Unreached::Invalid(why)) => Verdict::detail(ReasonCode::TargetInvalid, why.clone()),
+            Ok(reached) => {
+                self.decide_reached(&policy, call, reached, &mut authenticated, now)
+                    .await
+            }
+        };
+        let reached = reached.ok();
+        let operation = reached.as_ref().map(|reached| reached.operation);
+        let allowed = verdict.reason.code == ReasonCode::Allowed;
+        let mut updates = render::dead_cookie(&policy, call, &authenticated);
+        if !call.advisory
+            && let Some(token) = &authenticated.token
+        {
+            updates.extend(self.use_token(&policy, caller, call, token, now).await);
+        }
+        let handle = reached
+            .as_ref()
+            .filter(|_| allowed && !call.advisory)
+            .and_then(|reached| {
+                self.seal_call(
+                    caller,
+                    call,
+                    reached.app,
+                    reached.operation,
+                    &authenticated,
+                    now,
+                )
+            });
+        let answer = Answer {
+            challenges: render::challenges(&policy, &verdict.reason, &authenticated),
+            reason: verdict.reason,
+            operation: operation.map(|operation| operation.name.clone()),
+            session: authenticated.session.clone(),
+            workload: workload(call),
+            updates,
+            call: handle,
+            decision_id: self.decisions.id(),
+            policy_version: policy.version.clone(),
+            credential: authenticated.state(),
+        };
+        self.observer.decided(&DecisionEvent {
+            caller: &caller.name,
+            call,
+            target: reached.as_ref().map_or("", |reached| reached.path()),
+            answer: &answer,
+            presented: authenticated.presented,
+            refusal: authenticated.refusal.as_ref(),
+            failure: verdict.failure.as_deref(),
+            duration: self.clock.now().since(now),
+        });
+        answer
+    }
+
+    async fn decide_reached(
+        &self,
+        policy: &Policy,
+        call: &Call,
+        reached: &Reached<'_, '_>,
+        authenticated: &mut Authenticated,
+        now: Timestamp,
+    ) -> Verdict {
+        if reached.operation.session != SessionNeed::None {
+            match policy.strategies.find(call, reached.target.as_ref()) {
+                Err(Conflict) => return Verdict::new(ReasonCode::CredentialConflict),
+                Ok(None) => {}
+                Ok(Some(found)) => *authenticated = self.authenticate(call, found, now).await,
+            }
+        }
+        if let Some(refused) = gate(reached.operation, call, reached.path(), authenticated) {
+            return refused;
+        }
+        let session = authenticated.session.as_deref();
+        self.evaluate(call, reached, session, now).await
+    }
+
+    /// Asks the requirements.
+    pub(super) async fn evaluate(
+        &self,
+        call: &Call,
+        reached: &Reached<'_, '_>,
+        session: Option<&Session>,
+        now: Timestamp,
+    ) -> Verdict {
+        let (app, operation) = (reached.app, reached.operation);
+        let mut evaluation = Evaluation::new(app, operation, call, reached.path(), session, now);
+        let mut failure = None;
+        loop {
+            match evaluation.step() {
+                Step::Allow => return Verdict::new(ReasonCode::Allowed),
+                Step::Deny(place) => return denied(operation, &evaluation, place, session),
+                Step::Undetermined(place) => {
+                    let failure = failure.unwrap_or_else(|| "a native check failed".into());
+                    let verdict = Verdict::failed(ReasonCode::LookupFailed, failure);
+                    return named(verdict, operation, &evaluation, place, Truth::Undetermined);
+                }
+                Step::NeedData => match read_data(call, reached) {
+                    Ok(data) => evaluation.give_data(data),
+                    Err(why) => return Verdict::detail(ReasonCode::DataInvalid, why),
+                },
+                Step::RunLookups(slot) => {
+                    if let Some(why) = run_lookups(app, &mut evaluation, slot).await {
+                        failure = Some(why);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes that a token was used, and renews it when that is due.
+    async fn use_token(
+        &self,
+        policy: &Policy,
+        caller: &Caller,
+        call: &Call,
+        token: &Token,
+        now: Timestamp,
+    ) -> Option<WireUpdate> {
+        let Origin::Stored(record) = &token.cached.session.origin else {
+            return None;
+        };
+        let fresh = token.cached.role == TokenRole::Fresh;
+        if fresh || token.cached.claim_touch(now) {
+            let touched = self
+                .store
+                .touch(&call.tenant, &record.id, &token.hash, RENEWAL_OVERLAP, now)
+                .await;
+            // The session was good when it was loaded; that its use could not be written makes it
+            // end earlier, not later.
+            if touched.is_err() {
+                token.cached.unclaim_touch();
+            }
+        }
+        if !self.renewal_is_due(record, token, now) {
+            return None;
+        }
+        self.renew(policy, caller, call, token, record, now).await
+    }
+
+    fn renewal_is_due(&self, record: &SessionRecord, token: &Token, now: Timestamp) -> bool {
+        let Some(renew) = self.limits.renew else {
+            return false;
+        };
+        match token.cached.role {
+            TokenRole::Current => now >= record.token_issued_at.plus(renew),
+            // The successor may still be on its way; after a minute it was lost.
+            TokenRole::Predecessor => {
+                now >= record
+                    .token_issued_at
+                    .plus(std::time::Duration::from_secs(60))
+            }
+            TokenRole::Fresh => false,
+        }
+    }
+
+    /// Gives the session a new token, if the wire can deliver it. Losing a race is no harm: the
+    /// presented token stays good.
+    async fn renew(
+        &self,
+        policy: &Policy,
+        caller: &Caller,
+        call: &Call,
+        token: &Token,
+        record: &SessionRecord,
+        now: Timestamp,
+    ) -> Option<WireUpdate> {
+        if !render::can_deliver(token.kind, call.deliverable) {
+            return None;
+        }
+        let shard = self
+            .keys
+            .shard(&call.tenant, record.identity.subject.as_ref());
+        let fresh = SessionToken::generate(&*self.random, shard).ok()?;
+        let renewed = self
+            .store
+            .rotate(
+                &call.tenant,
+                &record.id,
+                Some(record.version),
+                fresh.hash(),
+                Rotation::Renewal {
+                    presented: token.hash,
+                },
+                &caller.name,
+                now,
+            )
+            .await
+            .ok()?;
+        self.observer
+            .session_changed(&caller.name, &SessionEvent::Renewed { session: record.id });
+        let text = TokenText::new(fresh.as_bytes());
+        let strategy = &token.cached.session.strategy;
+        render::hand_out(
+            policy,
+            token.kind,
+            Some(strategy),
+            text.as_str(),
+            now,
+            renewed.expires_at,
+        )
+    }
+}
+
+/// What must hold before requirements are asked: a session, its actor, its scopes.
+pub(super) fn gate(
+    operation: &Operation,
+    call: &Call,
+    path: &str,
+    authenticated: &Authenticated,
+) -> Option<Verdict> {
+    if let Some((code, failure)) = &authenticated.failure {
+        return Some(Verdict::failed(*code, failure.clone()));
+    }
+    if authenticated.refusal == Some(Refusal::Throttled) {
+        return Some(Verdict::new(ReasonCode::TooManyRejected));
+    }
+    let required = operation.session == SessionNeed::Required;
+    if required && authenticated.refusal.is_some() {
+        return Some(Verdict::new(ReasonCode::CredentialRejected));
+    }
+    gate_session(operation, call, path, authenticated.session.as_deref())
+}
+
+/// The part of the gate that looks at the session.
+pub(super) fn gate_session(
+    operation: &Operation,
+    call: &Call,
+    path: &str,
+    session: Option<&Session>,
+) -> Option<Verdict> {
+    let signed_in = session.filter(|session| session.is_signed_in());
+    if operation.session == SessionNeed::Required && signed_in.is_none() {
+        return Some(Verdict::new(ReasonCode::SessionRequired));
+    }
+    if session.is_some_and(|session| session.identity.actor.is_some()) && !operation.admits_actors {
+        return Some(Verdict::new(ReasonCode::ActorRefused));
+    }
+    let needed = needed_scopes(operation, &call.kind, path);
+    if needed.is_empty() || session.is_some_and(|session| session.covers(&needed)) {
+        return None;
+    }
+    let code = match signed_in {
+        Some(_) => ReasonCode::InsufficientScope,
+        None => ReasonCode::SessionRequired,
+    };
+    let mut verdict = Verdict::new(code);
+    verdict.reason.required_scopes = needed;
+    Some(verdict)
+}
+
+/// All scopes that a call needs.
+pub(super) fn needed_scopes(operation: &Operation, kind: &WireKind, path: &str) -> Arc<[String]> {
+    let mut conditional = operation
+        .conditional_scopes
+        .iter()
+        .filter(|scopes| scopes.applies.to(kind, path))
+        .flat_map(|scopes| scopes.scopes.iter())
+        .peekable();
+    if conditional.peek().is_none() {
+        return operation.scopes.clone();
+    }
+    let mut all: Vec<String> = operation
+        .scopes
+        .iter()
+        .chain(conditional)
+        .cloned()
+        .collect();
+    all.sort();
+    all.dedup();
+    all.into()
+}
+
+/// A refusal by a requirement: for want of a session where it reads one (R7), else as it is.
+fn denied(
+    operation: &Operation,
+    evaluation: &Evaluation<'_>,
+    place: usize,
+    session: Option<&Session>,
+) -> Verdict {
+    let reads_session = |slot: Slot| evaluation.check(slot).is_some_and(|c| c.reads_session());
+    let wants_session = !session.is_some_and(Session::is_signed_in)
+        && operation.requirements.get(place).is_some_and(|attached| {
+            attached
+                .requirement
+                .keys()
+                .iter()
+                .any(|key| key.checks().any(reads_session))
+        });
+    let code = if wants_session {
+        ReasonCode::SessionRequired
+    } else {
+        ReasonCode::RequirementFailed
+    };
+    named(
+        Verdict::new(code),
+        operation,
+        evaluation,
+        place,
+        Truth::False,
+    )
+}
+
+/// Names the requirement of a verdict, and its checks that came to `value`.
+fn named(
+    mut verdict: Verdict,
+    operation: &Operation,
+    evaluation: &Evaluation<'_>,
+    place: usize,
+    value: Truth,
+) -> Verdict {
+    let Some(attached) = operation.requirements.get(place) else {
+        return verdict;
+    };
+    let requirement = &attached.requirement;
+    verdict.reason.requirement = Some(requirement.name().clone());
+    for slot in requirement.keys().iter().flat_map(|key| key.checks()) {
+        let failed = evaluation.value(slot) == Some(value);
+        if let Some(check) = evaluation.check(slot).filter(|_| failed)
+            && !verdict.reason.checks.contains(check.name())
+        {
+            verdict.reason.checks.push(check.name().clone());
+        }
+    }
+    verdict
+}
+
+pub(super) fn read_data<'a>(
+    call: &'a Call,
+    reached: &'a Reached<'_, 'a>,
+) -> Result<Data<'a>, String> {
+    Data::read(
+        &reached.operation.fields,
+        reached
+            .target
+            .as_ref()
+            .filter(|_| call.kind == WireKind::Http),
+        |name| reached.parameter(&call.method, name),
+        &call.data_json,
+        call.data_complete,
+    )
+    .map_err(|err| err.to_string())
+}
+
+/// Runs the look-ups of a check; answers what failed.
+pub(super) async fn run_lookups(
+    app: &App,
+    evaluation: &mut Evaluation<'_>,
+    slot: Slot,
+) -> Option<String> {
+    let mut failure = None;
+    for index in evaluation.missing_lookups(slot) {
+        let Some(lookup) = app.lookups.get(index) else {
+            continue;
+        };
+        let args: Result<Vec<Value>, _> = lookup
+            .args
+            .iter()
+            .map(|arg| evaluation.facts().value(arg).map(|value| value.to_value()))
+            .collect();
+        let row = match args {
+            _ if !lookup.is_checked => Err("its source could not be reached at load".to_owned()),
+            Ok(args) => lookup
+                .source
+                .first_row(&lookup.sql, &args)
+                .await
+                .map_err(|err| err.to_string()),
+            // Without its arguments there is nothing to look up: no row.
+            Err(_) => Ok(None),
+        };
+        let row = row.map_or_else(
+            |why| {
+                failure = Some(format!("source `{}`: {why}", lookup.source_name));
+                Row::Failed
+            },
+            Row::Found,
+        );
+        evaluation.give_row(index, row);
+    }
+    failure
+}
+
+fn workload(call: &Call) -> Option<Principal> {
+    if call.peer.identity.is_empty() {
+        return None;
+    }
+    Principal::new("peer", &call.peer.identity).ok()
+}

@@ -1,0 +1,203 @@
+//! What a decision or a changed session means on the wire.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Engine, authenticate::Authenticated};
+use crate::{
+    call::{CallHandle, CallSession},
+    caller::Caller,
+    clock::Timestamp,
+    decision::{Reason, ReasonCode},
+    live::{Origin, Session},
+    observe::Refusal,
+    operation::{App, Operation},
+    policy::Policy,
+    session::{RevocationCause, TokenHash, TokenKind},
+    store::Death,
+    strategy::{CookieStrategy, Strategy},
+    wire::{Call, CredentialSource, Deliverable},
+    wire_update::WireUpdate,
+};
+
+impl Engine {
+    /// The sealed handle of an allowed call (R26).
+    pub(super) fn seal_call(
+        &self,
+        caller: &Caller,
+        call: &Call,
+        app: &App,
+        operation: &Operation,
+        authenticated: &Authenticated,
+        now: Timestamp,
+    ) -> Option<Bytes> {
+        let session = authenticated.session.as_deref();
+        let token = authenticated.token.as_ref().map(|token| token.hash);
+        let handle = CallHandle {
+            issued_at: now,
+            caller: caller.name.to_string(),
+            tenant: call.tenant.clone(),
+            kind: call.kind.clone(),
+            app: app.name.to_string(),
+            operation: operation.name.to_string(),
+            strategy: session.map_or(String::new(), |session| session.strategy.to_string()),
+            connection_id: call.connection_id.clone(),
+            deliverable: call.deliverable,
+            session: call_session(session, token),
+        };
+        handle.seal(&self.keys, &*self.random).map(Bytes::from)
+    }
+}
+
+/// Whose session a call has.
+fn call_session(session: Option<&Session>, token: Option<TokenHash>) -> CallSession {
+    let Some(session) = session else {
+        return CallSession::Anonymous;
+    };
+    match (&session.origin, token) {
+        (Origin::Stored(record), Some(token)) => CallSession::Stored {
+            id: record.id,
+            token,
+        },
+        (
+            Origin::External {
+                session,
+                token_id,
+                expires_at,
+                ..
+            },
+            _,
+        ) => CallSession::External {
+            session: session.clone(),
+            token_id: token_id.clone().unwrap_or_default(),
+            expires_at: *expires_at,
+        },
+        (Origin::ApiKey { .. }, _) => CallSession::Fixed {
+            of: "API key".into(),
+        },
+        (Origin::Static, _) => CallSession::Fixed {
+            of: "fixed token".into(),
+        },
+        (Origin::Stated | Origin::Stored(_), _) => CallSession::Fixed {
+            of: "statement".into(),
+        },
+    }
+}
+
+/// Whether an edge can deliver a token of this kind.
+pub(super) const fn can_deliver(kind: TokenKind, deliverable: Deliverable) -> bool {
+    match kind {
+        TokenKind::Cookie => deliverable.cookie,
+        TokenKind::Bearer => deliverable.token,
+    }
+}
+
+/// The cookie strategy of this name, else the first.
+pub(super) fn cookie_of<'p>(policy: &'p Policy, name: Option<&str>) -> Option<&'p CookieStrategy> {
+    let named = name.and_then(|name| policy.strategies.cookies().find(|own| *own.name == *name));
+    named.or_else(|| policy.strategies.cookie())
+}
+
+/// What hands out a token of this kind.
+pub(super) fn hand_out(
+    policy: &Policy,
+    kind: TokenKind,
+    strategy: Option<&Arc<str>>,
+    token: &str,
+    now: Timestamp,
+    expires_at: Timestamp,
+) -> Option<WireUpdate> {
+    match kind {
+        TokenKind::Bearer => Some(WireUpdate::IssueToken {
+            token: token.to_owned(),
+            expires_at,
+        }),
+        TokenKind::Cookie => {
+            let cookie = &cookie_of(policy, strategy.map(|name| &**name))?.cookie;
+            Some(WireUpdate::SetCookie {
+                name: cookie.name.clone(),
+                header_value: cookie.set(token, now, expires_at),
+            })
+        }
+    }
+}
+
+/// What removes a cookie.
+pub(super) fn expire(cookie: &CookieStrategy) -> WireUpdate {
+    WireUpdate::ExpireCookie {
+        name: cookie.cookie.name.clone(),
+        header_value: cookie.cookie.expire(),
+    }
+}
+
+/// Removes a dead cookie from the client (R9): not one that was merely superseded, since its
+/// successor may have the same name, and not when the store did not answer.
+pub(super) fn dead_cookie(
+    policy: &Policy,
+    call: &Call,
+    authenticated: &Authenticated,
+) -> Vec<WireUpdate> {
+    let dead = match &authenticated.refusal {
+        Some(Refusal::Malformed | Refusal::Unknown) => true,
+        Some(Refusal::Dead(Death::Expired { .. })) => true,
+        Some(Refusal::Dead(Death::Revoked(revocation))) => {
+            revocation.cause != RevocationCause::Replaced
+        }
+        Some(Refusal::Dead(Death::Superseded) | Refusal::Foreign(_) | Refusal::Throttled)
+        | None => false,
+    };
+    let explicit = call
+        .credentials
+        .iter()
+        .any(|credential| credential.source != CredentialSource::Cookie);
+    if !dead || explicit || !call.deliverable.cookie {
+        return Vec::new();
+    }
+    let presented = policy.strategies.cookies().find(|strategy| {
+        let name = strategy.cookie.name.as_bytes();
+        call.credentials.iter().any(|credential| {
+            credential
+                .value
+                .windows(name.len())
+                .any(|window| window == name)
+        })
+    });
+    presented.map(expire).into_iter().collect()
+}
+
+/// The values of `WWW-Authenticate` (RFC 9110 section 11.6.1; RFC 6750 section 3): no error code
+/// when nothing was sent.
+pub(super) fn challenges(
+    policy: &Policy,
+    reason: &Reason,
+    authenticated: &Authenticated,
+) -> Vec<String> {
+    let by_bearer = |strategy: &Strategy| matches!(strategy, Strategy::Bearer(_));
+    let has_bearer = policy.strategies.all.iter().any(by_bearer);
+    let error = match reason.code {
+        ReasonCode::SessionRequired => "",
+        ReasonCode::CredentialRejected => "error=\"invalid_token\"",
+        ReasonCode::CredentialConflict => "error=\"invalid_request\"",
+        ReasonCode::InsufficientScope => "error=\"insufficient_scope\"",
+        _ => return Vec::new(),
+    };
+    if !has_bearer {
+        let cookie = policy.strategies.cookie();
+        return cookie
+            .filter(|_| reason.code != ReasonCode::InsufficientScope)
+            .map(|cookie| format!("Cookie cookie-name=\"{}\"", cookie.cookie.name))
+            .into_iter()
+            .collect();
+    }
+    let mut challenge = String::from("Bearer");
+    if !error.is_empty() {
+        challenge.push(' ');
+        challenge.push_str(error);
+    }
+    if !reason.required_scopes.is_empty() && authenticated.session.is_some() {
+        let scopes = reason.required_scopes.join(" ");
+        challenge.push_str(&format!(", scope=\"{scopes}\""));
+    }
+    vec![challenge]
+}

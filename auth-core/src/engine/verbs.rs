@@ -1,0 +1,543 @@
+//! Reading, setting and clearing the session of a call (R11).
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use super::{Engine, render};
+use crate::{
+    call::{CallHandle, CallSession},
+    caller::Caller,
+    clock::Timestamp,
+    decision_point::{
+        ClearScope, SessionChange, SessionCleared, SessionError, SessionWrite, SetSession, SignIn,
+    },
+    grammar::TokenText,
+    live::{Origin, Session},
+    observe::SessionEvent,
+    operation::Operation,
+    policy::Policy,
+    scope::{ScopeMatching, is_scope},
+    session::{
+        Identity, JsonObject, RevocationCause, SessionId, SessionRecord, SessionToken, TokenHash,
+        TokenKind,
+    },
+    store::{
+        Change, CreateError, Ending, ForeignHandle, ForeignSession, ForeignTokenStore as _,
+        NewSession, SessionStore as _, UpdateError,
+    },
+    wire_update::WireUpdate,
+};
+
+/// How far the clocks of apps may be ahead of ours.
+const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
+/// The longest request id.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+impl Engine {
+    fn open(&self, caller: &Caller, sealed: &[u8]) -> Result<CallHandle, SessionError> {
+        CallHandle::open(sealed, &self.keys, caller, self.clock.now())
+            .ok_or(SessionError::CallInvalid)
+    }
+
+    /// The session of a call as it is now.
+    pub(super) async fn read_session(
+        &self,
+        caller: &Caller,
+        sealed: &[u8],
+    ) -> Result<Option<Arc<Session>>, SessionError> {
+        let handle = self.open(caller, sealed)?;
+        match &handle.session {
+            CallSession::Anonymous => Ok(None),
+            CallSession::Stored { id, .. } => {
+                let listed = self.store.get(&handle.tenant, id, self.clock.now()).await?;
+                let listed = listed.filter(|listed| listed.death.is_none());
+                let record = listed.ok_or(SessionError::Gone)?.record;
+                Ok(Some(Arc::new(stored(record, &handle.strategy))))
+            }
+            CallSession::External { .. } => Err(SessionError::ReadOnly("foreign token")),
+            CallSession::Fixed { .. } => Err(SessionError::ReadOnly("fixed credential")),
+        }
+    }
+
+    /// Signs in, or changes attributes.
+    pub(super) async fn set_session(
+        &self,
+        caller: &Caller,
+        request: SetSession,
+    ) -> Result<SessionChange, SessionError> {
+        let handle = self.open(caller, &request.call)?;
+        let policy = self.policy.load_full();
+        let operation = operation_of(&policy, &handle)?;
+        let version = expected_version(&request.etag)?;
+        if request.request_id.len() > MAX_REQUEST_ID_BYTES {
+            return Err(invalid("request_id", "it is longer than 128 bytes"));
+        }
+        match request.change {
+            SessionWrite::SignIn(sign_in) => {
+                if !operation.signs_in {
+                    return Err(not_allowed(operation, "sign_in"));
+                }
+                self.check_sign_in(caller, &sign_in)?;
+                let new = New {
+                    identity: sign_in.identity,
+                    attributes: sign_in.attributes,
+                    ttl: sign_in.ttl,
+                    request_id: request.request_id,
+                };
+                self.create(&policy, caller, handle, new).await
+            }
+            SessionWrite::Patch { set, remove } => {
+                if !operation.writes_attributes {
+                    return Err(not_allowed(operation, "attributes"));
+                }
+                self.patch(
+                    &policy,
+                    caller,
+                    handle,
+                    set,
+                    remove,
+                    version,
+                    request.request_id,
+                )
+                .await
+            }
+        }
+    }
+
+    fn check_sign_in(&self, caller: &Caller, sign_in: &SignIn) -> Result<(), SessionError> {
+        let identity = &sign_in.identity;
+        let subject = identity
+            .subject
+            .as_ref()
+            .ok_or_else(|| invalid("sign_in.subject", "it is required"))?;
+        for principal in [Some(subject), identity.actor.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            if !caller.may_sign_in(principal.namespace()) {
+                return Err(SessionError::NamespaceNotAllowed {
+                    caller: caller.name.to_string(),
+                    namespace: principal.namespace().to_owned(),
+                });
+            }
+        }
+        if let Some(claim) = identity
+            .claims
+            .keys()
+            .find(|claim| !caller.may_claim(claim))
+        {
+            return Err(SessionError::ClaimNotAllowed {
+                caller: caller.name.to_string(),
+                claim: claim.clone(),
+            });
+        }
+        if let Some(scope) = identity.scopes.iter().find(|scope| !is_scope(scope)) {
+            let problem = format!(
+                "`{}` is no scope (RFC 6749 section 3.3)",
+                scope.escape_debug()
+            );
+            return Err(SessionError::Invalid {
+                field: "sign_in.scopes",
+                problem,
+            });
+        }
+        match identity.auth_time {
+            None => Err(invalid("sign_in.auth_time", "it is required")),
+            Some(time) if time > self.clock.now().plus(CLOCK_LEEWAY) => {
+                Err(invalid("sign_in.auth_time", "it lies in the future"))
+            }
+            Some(_) if sign_in.ttl.is_some_and(|ttl| ttl.is_zero()) => {
+                Err(invalid("sign_in.ttl", "it is zero"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Makes a session in place of the call's, and says how its token reaches the client.
+    async fn create(
+        &self,
+        policy: &Policy,
+        caller: &Caller,
+        handle: CallHandle,
+        new: New,
+    ) -> Result<SessionChange, SessionError> {
+        let now = self.clock.now();
+        let kind = token_kind(policy, &handle)?;
+        let subject = new.identity.subject.clone();
+        let shard = self.keys.shard(&handle.tenant, subject.as_ref());
+        let token = SessionToken::generate(&*self.random, shard)?;
+        let lifetime = new
+            .ttl
+            .map_or(self.limits.lifetime, |ttl| ttl.min(self.limits.lifetime));
+        let replaces = match &handle.session {
+            CallSession::Stored { id, .. } => Some(*id),
+            _ => None,
+        };
+        let record = self
+            .store
+            .create(
+                NewSession {
+                    id: SessionId::generate(&*self.random, now)?,
+                    tenant: handle.tenant.clone(),
+                    token: token.hash(),
+                    kind,
+                    identity: new.identity,
+                    attributes: new.attributes,
+                    expires_at: now.plus(lifetime),
+                    idle: self.limits.idle.min(lifetime),
+                    replaces,
+                    limit: subject
+                        .is_some()
+                        .then_some(self.limits.per_subject)
+                        .flatten(),
+                    request: request_hash(caller, &handle, &new.request_id),
+                    by: caller.name.to_string(),
+                },
+                now,
+            )
+            .await
+            .map_err(create_error)?;
+        self.observer.session_changed(
+            &caller.name,
+            &SessionEvent::Created {
+                session: record.id,
+                subject: record.identity.subject.clone(),
+            },
+        );
+        let strategy = (kind == TokenKind::Cookie)
+            .then(|| render::cookie_of(policy, Some(&handle.strategy)))
+            .flatten()
+            .map_or_else(|| Arc::from("bearer"), |cookie| cookie.name.clone());
+        let text = TokenText::new(token.as_bytes());
+        let update = render::hand_out(
+            policy,
+            kind,
+            Some(&strategy),
+            text.as_str(),
+            now,
+            record.expires_at,
+        );
+        let mut updates: Vec<WireUpdate> = update.into_iter().collect();
+        updates.extend(bind(&handle, Some(record.id)));
+        let session = CallSession::Stored {
+            id: record.id,
+            token: token.hash(),
+        };
+        let call = self.reseal(CallHandle {
+            strategy: strategy.to_string(),
+            session,
+            ..handle
+        })?;
+        Ok(SessionChange {
+            session: Arc::new(stored(record, &strategy)),
+            updates,
+            call,
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
+    async fn patch(
+        &self,
+        policy: &Policy,
+        caller: &Caller,
+        handle: CallHandle,
+        set: JsonObject,
+        remove: Vec<String>,
+        version: Option<u64>,
+        request_id: String,
+    ) -> Result<SessionChange, SessionError> {
+        let now = self.clock.now();
+        let change = Change::PatchAttributes { set, remove };
+        let (session, call) = match &handle.session {
+            CallSession::Stored { id, .. } => {
+                let updated = self
+                    .store
+                    .update(&handle.tenant, id, version, change, &caller.name, now)
+                    .await
+                    .map_err(update_error)?;
+                (stored(updated, &handle.strategy), self.reseal(handle)?)
+            }
+            CallSession::Anonymous => {
+                let new = New {
+                    identity: Identity::default(),
+                    attributes: crate::store::apply(change, JsonObject::new()),
+                    ttl: None,
+                    request_id,
+                };
+                return self.create(policy, caller, handle, new).await;
+            }
+            CallSession::External {
+                session,
+                expires_at,
+                ..
+            } => {
+                let (attributes, version) = self
+                    .store
+                    .update_foreign(&handle.tenant, session, version, change, *expires_at, now)
+                    .await
+                    .map_err(update_error)?;
+                let session = external(session.clone(), attributes, version, *expires_at);
+                (session, self.reseal(handle)?)
+            }
+            CallSession::Fixed { .. } => return Err(SessionError::ReadOnly("fixed credential")),
+        };
+        Ok(SessionChange {
+            session: Arc::new(session),
+            updates: Vec::new(),
+            call,
+        })
+    }
+
+    fn reseal(&self, handle: CallHandle) -> Result<Bytes, SessionError> {
+        let handle = CallHandle {
+            issued_at: self.clock.now(),
+            ..handle
+        };
+        let sealed = handle.seal(&self.keys, &*self.random);
+        sealed
+            .map(Bytes::from)
+            .ok_or(SessionError::Random(crate::random::RandomError))
+    }
+
+    /// Logs out.
+    pub(super) async fn clear_session(
+        &self,
+        caller: &Caller,
+        sealed: &[u8],
+        scope: ClearScope,
+    ) -> Result<SessionCleared, SessionError> {
+        let handle = self.open(caller, sealed)?;
+        let now = self.clock.now();
+        let cause = match scope {
+            ClearScope::This => RevocationCause::Logout,
+            ClearScope::Others | ClearScope::All => RevocationCause::LogoutElsewhere,
+        };
+        let ending = Ending {
+            by: caller.name.to_string(),
+            cause,
+            reason: String::new(),
+        };
+        let ended = match &handle.session {
+            CallSession::Anonymous => 0,
+            CallSession::Stored { id, .. } => {
+                self.clear_stored(&handle, id, scope, ending, now).await?
+            }
+            CallSession::External {
+                session,
+                token_id,
+                expires_at,
+            } => {
+                let handle_of_token = foreign_handle(session, token_id);
+                let foreign = handle_of_token.ok_or(SessionError::ReadOnly("foreign token"))?;
+                let until = expires_at.plus(CLOCK_LEEWAY);
+                self.store
+                    .revoke_foreign(&handle.tenant, &session.issuer, foreign, until, ending, now)
+                    .await?;
+                1
+            }
+            CallSession::Fixed { .. } => return Err(SessionError::ReadOnly("fixed credential")),
+        };
+        if ended > 0 {
+            let event = SessionEvent::Ended {
+                cause,
+                count: ended,
+            };
+            self.observer.session_changed(&caller.name, &event);
+        }
+        Ok(SessionCleared {
+            updates: self.cleared(&handle, scope),
+            ended,
+        })
+    }
+
+    async fn clear_stored(
+        &self,
+        handle: &CallHandle,
+        id: &SessionId,
+        scope: ClearScope,
+        ending: Ending,
+        now: Timestamp,
+    ) -> Result<u64, SessionError> {
+        if scope == ClearScope::This {
+            let live = self.store.revoke(&handle.tenant, id, ending, now).await?;
+            return Ok(u64::from(live == Some(true)));
+        }
+        let listed = self.store.get(&handle.tenant, id, now).await?;
+        let record = listed
+            .filter(|listed| listed.death.is_none())
+            .ok_or(SessionError::Gone)?
+            .record;
+        let Some(subject) = &record.identity.subject else {
+            let live = self.store.revoke(&handle.tenant, id, ending, now).await?;
+            return Ok(u64::from(live == Some(true) && scope == ClearScope::All));
+        };
+        let except = (scope == ClearScope::Others).then_some(id);
+        Ok(self
+            .store
+            .revoke_subject(&handle.tenant, subject, except, ending, now)
+            .await?)
+    }
+
+    /// What must happen on the wire after a log-out.
+    fn cleared(&self, handle: &CallHandle, scope: ClearScope) -> Vec<WireUpdate> {
+        if scope == ClearScope::Others {
+            return Vec::new();
+        }
+        let policy = self.policy.load();
+        let cookie = policy
+            .strategies
+            .cookies()
+            .find(|own| *own.name == *handle.strategy);
+        let mut updates: Vec<_> = cookie
+            .filter(|_| handle.deliverable.cookie)
+            .map(render::expire)
+            .into_iter()
+            .collect();
+        updates.extend(bind(handle, None));
+        updates
+    }
+}
+
+/// A session to be made.
+struct New {
+    identity: Identity,
+    attributes: JsonObject,
+    ttl: Option<Duration>,
+    request_id: String,
+}
+
+fn stored(record: SessionRecord, strategy: &str) -> Session {
+    Session::stored(Arc::new(record), strategy.into())
+}
+
+fn external(
+    session: ForeignSession,
+    attributes: JsonObject,
+    version: u64,
+    expires_at: Timestamp,
+) -> Session {
+    let origin = Origin::External {
+        session,
+        token_id: None,
+        expires_at,
+        version,
+    };
+    Session::new(
+        origin,
+        "bearer".into(),
+        Identity::default(),
+        attributes,
+        ScopeMatching::Exact,
+    )
+}
+
+/// The connection of a call is bound to its new session, where the edge can do that.
+fn bind(handle: &CallHandle, session: Option<SessionId>) -> Option<WireUpdate> {
+    let connection_id = handle.connection_id.clone();
+    (handle.deliverable.connection && !connection_id.is_empty()).then_some(
+        WireUpdate::BindConnection {
+            connection_id,
+            session,
+        },
+    )
+}
+
+fn operation_of<'p>(
+    policy: &'p Policy,
+    handle: &CallHandle,
+) -> Result<&'p Operation, SessionError> {
+    let app = policy.apps.all.iter().find(|app| *app.name == *handle.app);
+    app.and_then(|app| app.operation(&handle.operation))
+        .ok_or(SessionError::CallInvalid)
+}
+
+/// What will carry the token: what carried the last one, else a cookie, else a token by itself.
+fn token_kind(policy: &Policy, handle: &CallHandle) -> Result<TokenKind, SessionError> {
+    let cookie = handle.deliverable.cookie && policy.strategies.cookie().is_some();
+    let bearer = handle.deliverable.token && policy.strategies.opaque_bearer().is_some();
+    match (cookie, bearer) {
+        (_, true) if handle.strategy == "bearer" => Ok(TokenKind::Bearer),
+        (true, _) => Ok(TokenKind::Cookie),
+        (false, true) => Ok(TokenKind::Bearer),
+        (false, false) => Err(SessionError::NotDeliverable(
+            if policy.strategies.cookie().is_some() {
+                "COOKIE"
+            } else {
+                "TOKEN"
+            },
+        )),
+    }
+}
+
+fn request_hash(caller: &Caller, handle: &CallHandle, request_id: &str) -> Option<TokenHash> {
+    if request_id.is_empty() {
+        return None;
+    }
+    // Lengths in front, so that no two requests look alike.
+    let parts = [
+        &*caller.name,
+        handle.tenant.as_str(),
+        &handle.operation,
+        request_id,
+    ];
+    let mut all = Vec::new();
+    for part in parts {
+        all.extend_from_slice(&part.len().to_be_bytes());
+        all.extend_from_slice(part.as_bytes());
+    }
+    Some(TokenHash::of(&all))
+}
+
+fn foreign_handle(session: &ForeignSession, token_id: &str) -> Option<ForeignHandle> {
+    if token_id.is_empty() {
+        let sid = session.discriminator.strip_prefix("sid:")?;
+        return Some(ForeignHandle::Sid(sid.to_owned()));
+    }
+    Some(ForeignHandle::Jti(token_id.to_owned()))
+}
+
+fn expected_version(etag: &str) -> Result<Option<u64>, SessionError> {
+    if etag.is_empty() {
+        return Ok(None);
+    }
+    let version = etag
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    // An etag that is none of ours cannot be the present one.
+    let version = version.and_then(|version| version.parse().ok());
+    version.map(Some).ok_or(SessionError::EtagMismatch)
+}
+
+fn invalid(field: &'static str, problem: &str) -> SessionError {
+    SessionError::Invalid {
+        field,
+        problem: problem.to_owned(),
+    }
+}
+
+fn not_allowed(operation: &Operation, needed: &'static str) -> SessionError {
+    SessionError::WriteNotAllowed {
+        operation: operation.name.to_string(),
+        needed,
+    }
+}
+
+fn create_error(err: CreateError) -> SessionError {
+    match err {
+        CreateError::LimitReached(max) => SessionError::TooManySessions(max),
+        CreateError::TooLarge(_) => invalid("sign_in", "claims and attributes exceed 16 KiB"),
+        CreateError::Exists => SessionError::Random(crate::random::RandomError),
+        CreateError::Store(err) => SessionError::Store(err),
+    }
+}
+
+fn update_error(err: UpdateError) -> SessionError {
+    match err {
+        UpdateError::Gone => SessionError::Gone,
+        UpdateError::Conflict { .. } => SessionError::EtagMismatch,
+        UpdateError::TooLarge(_) => invalid("patch", "claims and attributes would exceed 16 KiB"),
+        UpdateError::Exists => SessionError::Random(crate::random::RandomError),
+        UpdateError::Store(err) => SessionError::Store(err),
+    }
+}

@@ -1,0 +1,1 @@
+//! Random schedules against an obvious reference.

@@ -1,0 +1,11 @@
+//! The edges: each turns what its wire brings into a call, asks the decision point, and renders the
+//! answer. None of them decides anything itself.
+
+pub mod access;
+pub mod deadline;
+pub mod forward_auth;
+pub mod grpc;
+pub mod json;
+pub mod session;
+pub mod session_store;
+pub mod status;

@@ -1,0 +1,139 @@
+//! How long a request may take: as long as its caller waits, and never longer than we allow.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use auth_core::decision::{Answer, CredentialState, Reason, ReasonCode};
+use tokio::time::{Instant, timeout_at};
+use tonic::{Status, metadata::MetadataMap};
+
+use super::status;
+
+/// How long a request may take when its caller does not say, or says more.
+pub const DEFAULT_MAX: Duration = Duration::from_secs(10);
+
+/// The end of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    at: Instant,
+    /// Whether the caller's own patience ends then, and not ours.
+    is_callers: bool,
+}
+
+impl Deadline {
+    /// The end of a request with this metadata (`grpc-timeout`), which is at most `max` from now.
+    #[must_use]
+    pub fn of(metadata: &MetadataMap, max: Duration) -> Self {
+        let asked = metadata
+            .get("grpc-timeout")
+            .and_then(|value| parse(value.as_bytes()))
+            .filter(|asked| *asked <= max);
+        Self {
+            at: Instant::now() + asked.unwrap_or(max),
+            is_callers: asked.is_some(),
+        }
+    }
+
+    /// Waits for an answer. When ours is the patience that ends, the answer is undetermined.
+    ///
+    /// # Errors
+    ///
+    /// DEADLINE_EXCEEDED when the caller's own deadline passes.
+    pub async fn answer(&self, answer: impl Future<Output = Answer>) -> Result<Answer, Status> {
+        match timeout_at(self.at, answer).await {
+            Ok(answer) => Ok(answer),
+            Err(_) if self.is_callers => Err(status::deadline_exceeded()),
+            Err(_) => Ok(too_late()),
+        }
+    }
+
+    /// Waits for something that is no decision.
+    ///
+    /// # Errors
+    ///
+    /// DEADLINE_EXCEEDED when the deadline passes, whosever it is.
+    pub async fn result<T>(&self, result: impl Future<Output = T>) -> Result<T, Status> {
+        timeout_at(self.at, result)
+            .await
+            .map_err(|_| status::deadline_exceeded())
+    }
+}
+
+/// The answer when there is none in time (R4).
+fn too_late() -> Answer {
+    Answer {
+        reason: Reason::new(ReasonCode::DeadlineExceeded),
+        operation: None,
+        session: None,
+        workload: None,
+        updates: Vec::new(),
+        call: None,
+        decision_id: String::new(),
+        policy_version: Arc::from(""),
+        credential: CredentialState::Undetermined,
+        challenges: Vec::new(),
+    }
+}
+
+/// Reads a `grpc-timeout`: one to eight digits and a unit.
+fn parse(value: &[u8]) -> Option<Duration> {
+    let (unit, digits) = value.split_last()?;
+    if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let count: u64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    match unit {
+        b'H' => Some(Duration::from_secs(count * 3600)),
+        b'M' => Some(Duration::from_secs(count * 60)),
+        b'S' => Some(Duration::from_secs(count)),
+        b'm' => Some(Duration::from_millis(count)),
+        b'u' => Some(Duration::from_micros(count)),
+        b'n' => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_digits_and_a_unit() {
+        for (text, expected) in [
+            ("1H", Some(Duration::from_secs(3600))),
+            ("2M", Some(Duration::from_secs(120))),
+            ("3S", Some(Duration::from_secs(3))),
+            ("4m", Some(Duration::from_millis(4))),
+            ("5u", Some(Duration::from_micros(5))),
+            ("6n", Some(Duration::from_nanos(6))),
+            ("99999999H", Some(Duration::from_secs(99_999_999 * 3600))),
+            ("123456789m", None),
+            ("m", None),
+            ("", None),
+            ("1", None),
+            ("-1m", None),
+            ("1s", None),
+        ] {
+            assert_eq!(parse(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    async fn wait(timeout: Option<&'static str>, max: Duration) -> Result<Answer, Status> {
+        let mut metadata = MetadataMap::new();
+        if let Some(timeout) = timeout {
+            metadata.insert("grpc-timeout", timeout.parse().unwrap());
+        }
+        let deadline = Deadline::of(&metadata, max);
+        deadline.answer(std::future::pending()).await
+    }
+
+    #[tokio::test]
+    async fn who_waits_no_longer_decides_what_is_said() {
+        let short = Duration::from_millis(5);
+        let ours = wait(None, short).await.unwrap();
+        assert_eq!(ours.reason.code, ReasonCode::DeadlineExceeded);
+        let longer = wait(Some("1H"), short).await.unwrap();
+        assert_eq!(longer.reason.code, ReasonCode::DeadlineExceeded);
+        let callers = wait(Some("5m"), DEFAULT_MAX).await.unwrap_err();
+        assert_eq!(callers.code(), tonic::Code::DeadlineExceeded);
+    }
+}

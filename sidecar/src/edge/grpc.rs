@@ -1,0 +1,103 @@
+//! Decisions over gRPC: `sidegate.v1.AuthorizationService`.
+
+use std::{sync::Arc, time::Duration};
+
+use auth_core::{caller::Grant, decision_point::DecisionPoint, wire::SessionView};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use proto::{
+    core::{decision, wire},
+    v1::{self, authorization_service_server::AuthorizationService},
+};
+use tonic::{Request, Response, Status};
+
+use super::{
+    access,
+    deadline::{DEFAULT_MAX, Deadline},
+};
+
+/// How many calls of a batch are decided at once: enough for their look-ups to overlap, and few
+/// enough that a batch leaves room for others.
+const BATCH_WIDTH: usize = 16;
+
+/// Answers with the decisions of `D`.
+#[derive(Debug)]
+pub struct AuthorizationEdge<D> {
+    point: Arc<D>,
+    max: Duration,
+}
+
+impl<D> AuthorizationEdge<D> {
+    /// The edge of this decision point. No request takes longer than [`DEFAULT_MAX`].
+    #[must_use]
+    pub fn new(point: Arc<D>) -> Self {
+        Self::with_max(point, DEFAULT_MAX)
+    }
+
+    /// The edge of this decision point. No request takes longer than `max`.
+    #[must_use]
+    pub const fn with_max(point: Arc<D>, max: Duration) -> Self {
+        Self { point, max }
+    }
+}
+
+impl<D> Clone for AuthorizationEdge<D> {
+    fn clone(&self) -> Self {
+        Self::with_max(Arc::clone(&self.point), self.max)
+    }
+}
+
+#[tonic::async_trait]
+impl<D: DecisionPoint> AuthorizationService for AuthorizationEdge<D> {
+    async fn authorize(
+        &self,
+        request: Request<v1::AuthorizeRequest>,
+    ) -> Result<Response<v1::AuthorizeResponse>, Status> {
+        let caller = access::caller(request.extensions(), Grant::Authorize)?;
+        let deadline = Deadline::of(request.metadata(), self.max);
+        let mut call = wire::call(request.into_inner(), &caller.tenant)?;
+        access::call(&caller, &mut call)?;
+        let view = call.view;
+        let answer = self.point.authorize(&caller, call);
+        let answer = deadline.answer(answer).await?;
+        Ok(Response::new(decision::response(
+            answer,
+            view,
+            &caller.tenant,
+        )))
+    }
+
+    async fn batch_authorize(
+        &self,
+        request: Request<v1::BatchAuthorizeRequest>,
+    ) -> Result<Response<v1::BatchAuthorizeResponse>, Status> {
+        let caller = access::caller(request.extensions(), Grant::Authorize)?;
+        let deadline = Deadline::of(request.metadata(), self.max);
+        let mut calls = wire::batch(request.into_inner(), &caller.tenant)?;
+        for call in &mut calls {
+            access::call(&caller, call)?;
+        }
+        let (point, asks) = (&*self.point, &*caller);
+        let answers = calls
+            .into_iter()
+            .map(|call| deadline.answer(point.authorize(asks, call)));
+        let responses = stream::iter(answers)
+            .buffered(BATCH_WIDTH)
+            .map_ok(|answer| decision::response(answer, SessionView::None, &asks.tenant))
+            .try_collect()
+            .await?;
+        Ok(Response::new(v1::BatchAuthorizeResponse { responses }))
+    }
+
+    async fn get_wire_profile(
+        &self,
+        request: Request<v1::GetWireProfileRequest>,
+    ) -> Result<Response<v1::GetWireProfileResponse>, Status> {
+        let caller = access::caller(request.extensions(), Grant::Authorize)?;
+        let deadline = Deadline::of(request.metadata(), self.max);
+        let request = request.into_inner();
+        let kind = wire::kind(request.kind, &request.custom_kind)?;
+        access::wire(&caller, &kind)?;
+        let profile = deadline.result(self.point.profile(&kind)).await?;
+        Ok(Response::new(profile.into()))
+    }
+}

@@ -1,0 +1,127 @@
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use auth_core::{
+    caller::{Caller, Grant},
+    wire::WireKind,
+};
+use axum::{body::Body, extract::ConnectInfo, http::Request, response::Response};
+use sidecar::edge::forward_auth::{ForwardAuth, ForwardAuthError, Network, router};
+use tower::ServiceExt as _;
+
+use crate::scripted::{Scripted, caller};
+
+fn trusted() -> Vec<Network> {
+    vec!["10.0.0.0/8".parse().unwrap()]
+}
+
+async fn ask(peer: &str, target: &str, more: &[(&str, &str)]) -> (Arc<Scripted>, Response) {
+    let point = Arc::new(Scripted::default());
+    let edge = ForwardAuth::new(Arc::clone(&point), caller(&[Grant::Authorize]), trusted());
+    let edge = edge.unwrap().with_max(Duration::from_millis(50));
+    let peer: SocketAddr = peer.parse().unwrap();
+    let mut request = Request::get("/forward-auth/any?thing")
+        .header("x-forwarded-method", "GET")
+        .header("x-forwarded-host", "books.example")
+        .header("x-forwarded-uri", target)
+        .extension(ConnectInfo(peer));
+    for (name, value) in more {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::from("ignored")).unwrap();
+    let response = router(Arc::new(edge)).oneshot(request).await.unwrap();
+    (point, response)
+}
+
+#[tokio::test]
+async fn h04_an_unlisted_peer_is_refused_and_nothing_is_asked() {
+    for peer in ["127.0.0.1:1", "[::1]:1", "11.0.0.1:1"] {
+        let (point, response) = ask(peer, "/allow", &[]).await;
+        assert_eq!(response.status(), 403, "{peer}");
+        assert!(!response.headers().contains_key("sidegate-call"));
+        assert!(point.asked.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn an_allow_hands_over_who_it_is() {
+    let (_, response) = ask("10.1.2.3:1", "/allow", &[]).await;
+    assert_eq!(response.status(), 200);
+    let headers = response.headers();
+    assert_eq!(headers["sidegate-subject"], "u1");
+    assert_eq!(headers["sidegate-operation"], "op");
+    assert_eq!(headers["sidegate-decision-id"], "d1");
+    assert_eq!(headers["sidegate-call"], "c2VhbGVk");
+    assert!(!headers["sidegate-session"].is_empty());
+    assert_eq!(headers["set-cookie"], "__Host-session=sg1_secret; Secure");
+}
+
+#[tokio::test]
+async fn an_anonymous_allow_has_empty_identity_headers() {
+    let (_, response) = ask("10.1.2.3:1", "/anonymous", &[]).await;
+    assert_eq!(response.status(), 200);
+    for name in ["sidegate-subject", "sidegate-session"] {
+        assert_eq!(response.headers()[name], "", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_denial_and_a_delay_are_closed() {
+    for (target, status, outcome) in [
+        ("/deny", 403, "deny"),
+        ("/nowhere", 403, "deny"),
+        ("/slow", 503, "undetermined"),
+    ] {
+        let (_, response) = ask("10.1.2.3:1", target, &[]).await;
+        assert_eq!(response.status(), status, "{target}");
+        assert_eq!(response.headers()["sidegate-outcome"], outcome);
+        assert!(!response.headers().contains_key("sidegate-subject"));
+    }
+}
+
+#[tokio::test]
+async fn a_forged_header_beside_the_real_one_is_refused() {
+    let forged = [("x-forwarded-uri", "/deny")];
+    let (point, response) = ask("10.1.2.3:1", "/allow", &forged).await;
+    assert_eq!(response.status(), 400);
+    assert!(point.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_clients_address_and_credentials_are_passed_on() {
+    let more = [
+        ("x-forwarded-for", "203.0.113.9, 192.0.2.7"),
+        ("x-api-key", "k"),
+        ("x-original-url", "/elsewhere"),
+    ];
+    let (point, _) = ask("10.1.2.3:1", "/allow", &more).await;
+    let asked = point.asked.lock().unwrap();
+    assert_eq!(asked[0].peer.address, "192.0.2.7");
+    assert_eq!(asked[0].target, "/allow");
+    assert_eq!(asked[0].credentials[0].name, "x-api-key");
+}
+
+#[test]
+fn it_does_not_start_without_proxies_or_grants() {
+    let start = |caller: Arc<Caller>, trusted: Vec<Network>| {
+        ForwardAuth::new(Arc::new(Scripted::default()), caller, trusted).err()
+    };
+    let may = caller(&[Grant::Authorize]);
+    assert_eq!(start(Arc::clone(&may), trusted()), None);
+    assert_eq!(
+        start(Arc::clone(&may), vec![]),
+        Some(ForwardAuthError::NoProxies)
+    );
+    let name = || "shop".to_owned();
+    assert_eq!(
+        start(caller(&[]), trusted()),
+        Some(ForwardAuthError::GrantMissing { caller: name() })
+    );
+    let other_wire = Arc::new(Caller {
+        wires: Some([WireKind::Queue].into()),
+        ..Caller::clone(&may)
+    });
+    assert_eq!(
+        start(other_wire, trusted()),
+        Some(ForwardAuthError::WireNotAllowed { caller: name() })
+    );
+}
