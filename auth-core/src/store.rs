@@ -322,8 +322,8 @@ pub struct Ending {
 /// Keeps sessions.
 ///
 /// Each verb is one transaction. `now` is the caller's clock: a store never asks the time, but it
-/// does not follow it back by more than [`rules::CLOCK_LEEWAY`]. A write is acknowledged only when
-/// it is as durable as the store promises.
+/// does not follow it back either ([`rules::TimeGuard`]). A write is acknowledged only when it is as
+/// durable as the store promises.
 ///
 /// # Errors
 ///
@@ -599,7 +599,6 @@ pub trait ForeignTokenStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<(JsonObject, u64), StoreError>;
 
     /// Changes the attributes of a foreign session and keeps them until `until` at least.
-    #[expect(clippy::too_many_arguments, reason = "each is a fact of the one write")]
     async fn update_foreign(
         &self,
         tenant: &Tenant,
