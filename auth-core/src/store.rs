@@ -599,7 +599,6 @@ pub trait ForeignTokenStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<(JsonObject, u64), StoreError>;
 
     /// Changes the attributes of a foreign session and keeps them until `until` at least.
-    #[expect(clippy::too_many_arguments, reason = "each is a fact of the one write")]
     async fn update_foreign(
         &self,
         tenant: &Tenant,

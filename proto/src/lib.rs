@@ -14,7 +14,13 @@ pub mod core;
 pub mod remote;
 
 /// Authorization, sessions and the wire: package `sidegate.v1`.
-#[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::missing_errors_doc,
+    reason = "generated code"
+)]
 pub mod v1 {
     tonic::include_proto!("sidegate.v1");
     include!(concat!(env!("OUT_DIR"), "/sidegate.v1.debug.rs"));
@@ -23,7 +29,13 @@ pub mod v1 {
 /// For operators.
 pub mod admin {
     /// Status, explanations, reload and API keys: package `sidegate.admin.v1`.
-    #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated code")]
+    #[allow(
+        missing_docs,
+        unreachable_pub,
+        clippy::all,
+        clippy::missing_errors_doc,
+        reason = "generated code"
+    )]
     pub mod v1 {
         tonic::include_proto!("sidegate.admin.v1");
         include!(concat!(env!("OUT_DIR"), "/sidegate.admin.v1.debug.rs"));

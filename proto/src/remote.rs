@@ -164,8 +164,8 @@ impl RemoteDecisionPoint {
 }
 
 impl DecisionPoint for RemoteDecisionPoint {
-    fn authorize(&self, _: &Caller, call: Call) -> impl Future<Output = Answer> + Send {
-        async move { self.decide(call).await.unwrap_or_else(undecided) }
+    async fn authorize(&self, _: &Caller, call: Call) -> Answer {
+        self.decide(call).await.unwrap_or_else(undecided)
     }
 
     fn session(
@@ -299,5 +299,6 @@ fn undecided(reason: Reason) -> Answer {
     }
 }
 
-#[cfg(all(test, feature = "server"))]
+#[cfg(test)]
+#[cfg(feature = "server")]
 mod tests;

@@ -19,7 +19,7 @@ const LONGEST_SPAN: i64 = 315_576_000_000;
 pub fn to_message(at: Timestamp) -> prost_types::Timestamp {
     let seconds = at.as_seconds();
     let micros = at.as_micros().rem_euclid(1_000_000);
-    if seconds > LAST_SECOND || seconds < FIRST_SECOND {
+    if !(FIRST_SECOND..=LAST_SECOND).contains(&seconds) {
         return prost_types::Timestamp {
             seconds: seconds.clamp(FIRST_SECOND, LAST_SECOND),
             nanos: 0,

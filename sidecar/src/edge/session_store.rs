@@ -1,7 +1,7 @@
 //! Sessions by id or subject over gRPC: `sidegate.v1.SessionStoreService`.
 //!
 //! Only for callers with `session.manage`, over a unix socket, and within their own tenant. Page
-//! tokens and positions are signed and bound to the request that they belong to (see [`cursor`]).
+//! tokens and positions are signed and bound to the request that they belong to.
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 

@@ -1,5 +1,7 @@
 //! The edges over a decision point that answers by script: what they read, render and refuse.
 
+#![expect(clippy::unwrap_used, reason = "in tests a panic is the failure report")]
+
 mod forward_auth;
 mod grpc;
 mod json;

@@ -219,7 +219,7 @@ struct Compiler<'a, 'd> {
 impl Compiler<'_, '_> {
     fn operation(&mut self) -> Operation {
         let mut slots = Slots(Vec::new());
-        let (mut requirements, mut scopes) = self.from_rules(&mut slots);
+        let (mut requirements, mut scopes) = self.attached_by_rules(&mut slots);
         let document = self.context.own;
         let own = Spelling {
             require: self.file.require.as_ref(),
@@ -281,7 +281,7 @@ impl Compiler<'_, '_> {
     }
 
     /// What the rules attach, in the order in which refusals are named.
-    fn from_rules(&mut self, slots: &mut Slots) -> (Vec<Attached>, Vec<AttachedScopes>) {
+    fn attached_by_rules(&mut self, slots: &mut Slots) -> (Vec<Attached>, Vec<AttachedScopes>) {
         let mut matching: Vec<_> = self
             .context
             .rules

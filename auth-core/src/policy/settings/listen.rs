@@ -1,0 +1,201 @@
+//! Where to listen. Nothing but this machine is served, since this build has no TLS.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{Address, CallerSettings, Faults, ForwardAuth, Listen, Network};
+use crate::{
+    caller::{Caller, Grant},
+    policy::{
+        file::{ForwardAuthFile, PolicyFile},
+        scalar::{At, OneOrMany},
+    },
+};
+
+const ADDRESS_HELP: &str = "write `unix:PATH`, or an IP address and a port as `127.0.0.1:7480`";
+
+/// Reads addresses and sees that each is taken once.
+struct Addresses<'f, 'd> {
+    folder: &'f Path,
+    taken: BTreeMap<Address, &'static str>,
+    faults: &'f mut Faults<'d>,
+}
+
+pub(super) fn read(
+    file: &PolicyFile,
+    folder: &Path,
+    data_dir: &Path,
+    callers: &[CallerSettings],
+    faults: &mut Faults<'_>,
+) -> Listen {
+    let listen = file.listen.clone().unwrap_or_default();
+    let mut addresses = Addresses {
+        folder,
+        taken: BTreeMap::new(),
+        faults,
+    };
+    let socket = Address::Unix(data_dir.join("sidegate.sock"));
+    let grpc = addresses.many("listen.grpc", listen.grpc, vec![socket, loopback(7480)]);
+    let http = addresses.many("listen.http", listen.http, vec![loopback(7481)]);
+    let admin = addresses.admin(listen.admin, data_dir.join("admin.sock"));
+    let telemetry = addresses.one("listen.telemetry", listen.telemetry, loopback(7482));
+    let forward_auth = listen
+        .forward_auth
+        .as_ref()
+        .and_then(|file| addresses.forward_auth(file, callers));
+    let origins = listen.origins.iter();
+    let origins = origins.map(|at| origin(at, addresses.faults)).collect();
+    Listen {
+        grpc,
+        http,
+        admin,
+        telemetry,
+        forward_auth,
+        hosts: listen.hosts.iter().map(|at| host(at, faults)).collect(),
+        origins,
+    }
+}
+
+fn loopback(port: u16) -> Address {
+    Address::Tcp(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))
+}
+
+impl Addresses<'_, '_> {
+    fn many(
+        &mut self,
+        key: &'static str,
+        asked: Option<OneOrMany<String>>,
+        default: Vec<Address>,
+    ) -> Vec<Address> {
+        match asked {
+            None => default,
+            Some(asked) => {
+                let read = asked.iter().filter_map(|at| self.read(key, at));
+                read.collect()
+            }
+        }
+    }
+
+    fn one(&mut self, key: &'static str, asked: Option<At<String>>, default: Address) -> Address {
+        asked.and_then(|at| self.read(key, &at)).unwrap_or(default)
+    }
+
+    fn admin(&mut self, asked: Option<At<String>>, default: PathBuf) -> PathBuf {
+        let key = "listen.admin";
+        let Some(at) = asked else {
+            return default;
+        };
+        match self.read(key, &at) {
+            Some(Address::Unix(path)) => path,
+            None => default,
+            Some(Address::Tcp(_)) => {
+                let message = "administration is served on a unix socket only";
+                let help = "write `unix:./admin.sock`";
+                self.faults.add(key, &at, message, Some(help));
+                default
+            }
+        }
+    }
+
+    /// Reads one address and notes that it is taken.
+    fn read(&mut self, key: &'static str, at: &At<String>) -> Option<Address> {
+        let address = match Address::parse(at, self.folder) {
+            Ok(address) => address,
+            Err(message) => {
+                self.faults.add(key, at, &message, Some(ADDRESS_HELP));
+                return None;
+            }
+        };
+        if !address.is_local() {
+            let message = format!("`{address}` can be reached from other machines");
+            let help = "this build has no TLS and serves this machine only: write a loopback \
+                        address as `127.0.0.1:7480`, or `unix:PATH`";
+            self.faults.add(key, at, &message, Some(help));
+        }
+        let picks_a_port = matches!(&address, Address::Tcp(tcp) if tcp.port() == 0);
+        if !picks_a_port && let Some(other) = self.taken.insert(address.clone(), key) {
+            let message = format!("`{address}` is taken by `{other}` already");
+            let help = "give each listener an address of its own";
+            self.faults.add(key, at, &message, Some(help));
+        }
+        Some(address)
+    }
+
+    fn forward_auth(
+        &mut self,
+        file: &ForwardAuthFile,
+        callers: &[CallerSettings],
+    ) -> Option<ForwardAuth> {
+        let key = "listen.forward_auth";
+        let address = self.read(key, &file.address);
+        let mut trusted_proxies = Vec::new();
+        for at in &file.trusted_proxies {
+            match at.parse::<Network>() {
+                Ok(network) => trusted_proxies.push(network),
+                Err(message) => {
+                    let help = "write an address as `127.0.0.1`, or a network as `10.0.0.0/8`";
+                    self.faults.add(key, at, &message, Some(help));
+                }
+            }
+        }
+        let caller = self.proxy_caller(&file.caller, callers);
+        Some(ForwardAuth {
+            address: address?,
+            trusted_proxies,
+            caller: caller?,
+        })
+    }
+
+    fn proxy_caller(&mut self, at: &At<String>, callers: &[CallerSettings]) -> Option<Arc<Caller>> {
+        let key = "listen.forward_auth";
+        let found = callers.iter().find(|known| *known.caller.name == *at.value);
+        let Some(found) = found else {
+            let message = format!("there is no caller `{}`", at.escape_debug());
+            let help = "declare it under `callers`, with `may: [authorize]`";
+            self.faults.add(key, at, &message, Some(help));
+            return None;
+        };
+        if !found.caller.may(Grant::Authorize) {
+            let message = format!("caller `{}` lacks the grant `authorize`", at.value);
+            let help = "add `authorize` to its `may`";
+            self.faults.add(key, at, &message, Some(help));
+        }
+        Some(Arc::clone(&found.caller))
+    }
+}
+
+fn host(at: &At<String>, faults: &mut Faults<'_>) -> String {
+    let is_name = !at.is_empty()
+        && at
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'));
+    if !is_name {
+        let message = format!("`{}` is no host name", at.escape_debug());
+        let help = "write a name without scheme or port, as `sidegate.internal`";
+        faults.add("listen.hosts", at, &message, Some(help));
+    }
+    at.value.to_ascii_lowercase()
+}
+
+/// An origin is a scheme, a host and perhaps a port (RFC 6454 section 6.2).
+fn origin(at: &At<String>, faults: &mut Faults<'_>) -> String {
+    let rest = at
+        .strip_prefix("https://")
+        .or_else(|| at.strip_prefix("http://"));
+    let is_origin = rest.is_some_and(|rest| {
+        !rest.is_empty()
+            && rest
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"/?#@*".contains(&b))
+    });
+    if !is_origin {
+        let message = format!("`{}` is no origin", at.escape_debug());
+        let help = "write scheme and host without a path, as `https://books.example`";
+        faults.add("listen.origins", at, &message, Some(help));
+    }
+    at.value.to_ascii_lowercase()
+}

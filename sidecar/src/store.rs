@@ -1,0 +1,3 @@
+//! The stores that a sidecar can keep its sessions in.
+
+pub mod sqlite;
