@@ -7,8 +7,8 @@ use clap::Args;
 
 use super::converse;
 use crate::{
-    decide::Decider,
     connect::{Server, ServerArgs},
+    decide::Decider,
     exit::Exit,
     failure::Failure,
     input,

@@ -77,10 +77,6 @@ impl DecisionView {
             more.remove(name);
         }
         let outcome = word(decision.outcome().as_str_name(), "OUTCOME_");
-        let credential = word(
-            decision.credential_state().as_str_name(),
-            "CREDENTIAL_STATE_",
-        );
         let reason = decision.reason.unwrap_or_default();
         Self {
             outcome,

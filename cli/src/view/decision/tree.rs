@@ -6,14 +6,34 @@ use crate::{output, style};
 
 /// The credential, the scopes, and each requirement with its keys (one is enough) and their checks
 /// (all are needed).
-pub(super) fn render(credential: &Value, requirements: &Value, more: &Map<String, Value>) -> String {
-    let mut lines = vec![format!("{} {}", style::dim("credential "), fate(credential))];
+pub(super) fn render(
+    credential: &Value,
+    requirements: &Value,
+    more: &Map<String, Value>,
+) -> String {
+    let mut lines = vec![format!(
+        "{} {}",
+        style::dim("credential "),
+        fate(credential)
+    )];
     if let Some(scopes) = more.get("scopes") {
-        let needed: Vec<String> = list(scopes, "needed").filter_map(Value::as_str).map(str::to_owned).collect();
-        lines.push(format!("{} {} {}", style::dim("scopes     "), mark(scopes, "held"), needed.join(" ")));
+        let needed: Vec<String> = list(scopes, "needed")
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        lines.push(format!(
+            "{} {} {}",
+            style::dim("scopes     "),
+            mark(scopes, "held"),
+            needed.join(" ")
+        ));
     }
     if let Some(failure) = more.get("failure").and_then(Value::as_str) {
-        lines.push(format!("{} {}", style::dim("failure    "), output::printable(failure)));
+        lines.push(format!(
+            "{} {}",
+            style::dim("failure    "),
+            output::printable(failure)
+        ));
     }
     for requirement in requirements.as_array().into_iter().flatten() {
         push_requirement(requirement, &mut lines);
@@ -30,8 +50,12 @@ fn push_requirement(requirement: &Value, lines: &mut Vec<String>) {
     }
     lines.push(format!("{} {name}  {place}", mark(requirement, "value")));
     for key in list(requirement, "keys") {
-        let name = text(key, "name");
-        let depth = if name.is_empty() { "    " } else { "      " };
+        // The key of a plain `require` bears the name of its check.
+        let name = match text(key, "name") {
+            name if is_only_check(key, &name) => String::new(),
+            name => name,
+        };
+        let depth = if name.is_empty() { "  " } else { "      " };
         if !name.is_empty() {
             lines.push(format!("    {} {name}", mark(key, "value")));
         }
@@ -40,14 +64,25 @@ fn push_requirement(requirement: &Value, lines: &mut Vec<String>) {
                 error if error.is_empty() => error,
                 error => style::dim(&format!("  {error}")),
             };
-            lines.push(format!("{depth}  {} {}{error}", mark(check, "value"), text(check, "name")));
+            lines.push(format!(
+                "{depth}  {} {}{error}",
+                mark(check, "value"),
+                text(check, "name")
+            ));
         }
     }
 }
 
+fn is_only_check(key: &Value, name: &str) -> bool {
+    let mut checks = list(key, "checks");
+    let first = checks.next().map(|check| text(check, "name"));
+    first.as_deref() == Some(name) && checks.next().is_none()
+}
+
 fn fate(credential: &Value) -> String {
+    let state = text(credential, "state");
     let by = match text(credential, "strategy") {
-        strategy if strategy.is_empty() => strategy,
+        strategy if strategy.is_empty() || strategy == state => String::new(),
         strategy => format!(" {strategy}"),
     };
     let whose = match text(credential, "principal") {
@@ -58,7 +93,7 @@ fn fate(credential: &Value) -> String {
         why if why.is_empty() => why,
         why => format!(": {why}"),
     };
-    format!("{}{by}{whose}{refused}", text(credential, "state"))
+    format!("{state}{by}{whose}{refused}")
 }
 
 /// Whether it held, in three letters so that names stand in line.
@@ -73,7 +108,10 @@ fn mark(node: &Value, name: &str) -> String {
 }
 
 fn list<'v>(node: &'v Value, name: &str) -> impl Iterator<Item = &'v Value> {
-    node.get(name).and_then(Value::as_array).into_iter().flatten()
+    node.get(name)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn text(node: &Value, name: &str) -> String {
