@@ -118,7 +118,7 @@ impl Writer<'_> {
     }
 
     fn comparison(&mut self) -> &'static str {
-        *self.choices.one(&["==", "!=", "<", "<=", ">", ">="])
+        self.choices.one(&["==", "!=", "<", "<=", ">", ">="])
     }
 
     fn membership(&mut self, depth: usize) -> String {
