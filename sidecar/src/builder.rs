@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use auth_core::{
     check::NativeCheck,
     clock::{Clock, Timestamp},
-    engine::{Engine, Parts as EngineParts},
+    engine::{Engine, KeyFetchers, Parts as EngineParts},
     policy::{
         Natives,
         diagnostic::PolicyError,
@@ -27,6 +27,7 @@ use auth_core::{
 use crate::{
     config::{Config, Loaded, Source},
     edge::forward_auth::ForwardAuthError,
+    jwks_fetch::HttpFetcher,
     key_files::{self, KeyFileError},
     listener::{self, BindError},
     measured::Measured,
@@ -244,6 +245,7 @@ impl SidecarBuilder {
             clock: Arc::clone(&self.clock),
             random: self.random,
             observer: telemetry.clone(),
+            fetchers: fetchers(),
         }));
         let callers = Arc::new(ArcSwap::from_pointee(callers));
         let reloader = Arc::new(Reloader::new(
@@ -266,6 +268,21 @@ impl SidecarBuilder {
             drain_delay: self.drain_delay,
         })
         .await
+    }
+}
+
+/// What fetches the keys of issuers. Without it, issuers whose keys are in files work on.
+fn fetchers() -> KeyFetchers {
+    let both = HttpFetcher::new(false).and_then(|public| Ok((public, HttpFetcher::new(true)?)));
+    match both {
+        Ok((public, private)) => KeyFetchers {
+            public: Arc::new(public),
+            private: Arc::new(private),
+        },
+        Err(error) => {
+            tracing::error!(%error, "keys of issuers cannot be fetched");
+            KeyFetchers::default()
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use clap::Args;
 use super::converse;
 use crate::{
     connect::{Server, ServerArgs},
+    decide::Decider,
     exit::Exit,
     failure::Failure,
     input,
@@ -106,18 +107,14 @@ fn wire_kind(name: &str) -> Result<WireKind, String> {
 /// Returns [`Failure`] when nothing was decided.
 pub fn run(args: CanArgs, output: &Output) -> Result<Exit, Failure> {
     let question = args.question()?;
-    let decision = match &args.config {
-        Some(file) => crate::decide::decide(file, question)?,
-        None => {
-            let mut answer = None;
-            converse(async {
-                let server = args.server.connect().await?;
-                answer = Some(ask::ask(&server, question).await?);
-                Ok(Exit::Ok)
-            })?;
-            answer.ok_or_else(|| Failure::new(Exit::Unexpected, "the server gave no decision"))?
-        }
-    };
+    let mut decision = DecisionView::default();
+    converse(async {
+        decision = match &args.config {
+            Some(file) => Decider::load(file)?.decide(question).await,
+            None => ask::ask(&args.server.connect().await?, question).await?,
+        };
+        Ok(Exit::Ok)
+    })?;
     hint(&args, &decision);
     let exit = exit_of(&decision);
     output.data(&decision, |decision| decision.people(args.explain))?;
@@ -126,6 +123,7 @@ pub fn run(args: CanArgs, output: &Output) -> Result<Exit, Failure> {
 
 impl CanArgs {
     fn question(&self) -> Result<Question, Failure> {
+        let who = self.who.read()?;
         let stdin = [&self.who.session, &self.who.token, &self.data];
         if stdin
             .iter()
@@ -151,7 +149,7 @@ impl CanArgs {
             method,
             target,
             data,
-            who: self.who.read()?,
+            who,
         })
     }
 }
@@ -201,10 +199,8 @@ fn exit_of(decision: &DecisionView) -> Exit {
 
 /// A word where the host may be what is wrong.
 fn hint(args: &CanArgs, decision: &DecisionView) {
-    if decision.reason.code == "unknown_operation" && args.host.is_none() && args.config.is_none() {
-        output::say(
-            "no `--host` was given, so `localhost` was called; an app may have other hosts",
-        );
+    if decision.reason.code == "unknown_operation" && args.host.is_none() {
+        output::say("no `--host` was given: with several apps, or hosts with `*`, name one");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use proto::v1;
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{non_empty, principal};
 use crate::{output, style};
@@ -10,7 +10,7 @@ use crate::{output, style};
 mod tree;
 
 /// A decision.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct DecisionView {
     /// The row of the table, as `deny`.
     pub outcome: String,
@@ -21,7 +21,7 @@ pub struct DecisionView {
     /// Each requirement with its keys and checks.
     pub requirements: Value,
     /// What became of the presented credential.
-    pub credential: String,
+    pub credential: Value,
     /// Who the call was decided for; null for nobody.
     pub subject: Option<String>,
     /// What the client is told to do about it.
@@ -34,7 +34,7 @@ pub struct DecisionView {
 }
 
 /// Why a decision came out as it did.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct ReasonView {
     /// The reason, as `requirement_failed`.
     pub code: String,
@@ -61,12 +61,15 @@ impl DecisionView {
         let requirements = more
             .remove("requirements")
             .unwrap_or_else(|| Value::Array(Vec::new()));
+        let credential = more.remove("credential").unwrap_or_else(|| {
+            let state = decision.credential_state().as_str_name();
+            json!({ "state": word(state, "CREDENTIAL_STATE_") })
+        });
         // What the decision itself says is said once.
         for name in [
             "outcome",
             "operation",
             "reason",
-            "credential",
             "subject",
             "challenges",
             "policy_version",
@@ -74,10 +77,6 @@ impl DecisionView {
             more.remove(name);
         }
         let outcome = word(decision.outcome().as_str_name(), "OUTCOME_");
-        let credential = word(
-            decision.credential_state().as_str_name(),
-            "CREDENTIAL_STATE_",
-        );
         let reason = decision.reason.unwrap_or_default();
         Self {
             outcome,
@@ -114,7 +113,7 @@ impl DecisionView {
         if !explain {
             return line;
         }
-        let tree = tree::render(&self.requirements);
+        let tree = tree::render(&self.credential, &self.requirements, &self.more);
         format!("{line}\n{tree}").trim_end().to_owned()
     }
 }

@@ -9,9 +9,6 @@ use proto::{
 use super::{Question, Server, Who};
 use crate::{failure::Failure, view::decision::DecisionView};
 
-/// The host that is called where none is given.
-const DEFAULT_HOST: &str = "localhost";
-
 /// What a running Sidegate decides.
 pub(super) async fn ask(server: &Server, question: Question) -> Result<DecisionView, Failure> {
     let request = server.request(request(question));
@@ -34,7 +31,7 @@ fn request(question: Question) -> ExplainDecisionRequest {
         wire: Some(v1::WireContext {
             kind: kind.into(),
             custom_kind,
-            authority: question.host.unwrap_or_else(|| DEFAULT_HOST.to_owned()),
+            authority: question.host.unwrap_or_default(),
             method: question.method,
             target: question.target,
             credentials,
