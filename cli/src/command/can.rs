@@ -123,7 +123,6 @@ pub fn run(args: CanArgs, output: &Output) -> Result<Exit, Failure> {
 
 impl CanArgs {
     fn question(&self) -> Result<Question, Failure> {
-        let who = self.who.read()?;
         let stdin = [&self.who.session, &self.who.token, &self.data];
         if stdin
             .iter()
@@ -133,6 +132,7 @@ impl CanArgs {
         {
             return Err(Failure::usage("only one value can be read from stdin"));
         }
+        let who = self.who.read()?;
         let (method, target) = split_target(&self.wire, &self.target)?;
         let data = match &self.data {
             Some(text) => {
