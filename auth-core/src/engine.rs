@@ -36,12 +36,14 @@ mod authenticate;
 mod authorize;
 mod cache;
 mod explain;
+mod foreign;
 mod marking;
 mod profile;
 mod render;
 mod verbs;
 
 pub use authorize::Who;
+pub use foreign::KeyFetchers;
 pub use marking::Marking;
 
 /// How long a predecessor token stays good after its successor's first use (R13).
@@ -104,6 +106,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Who hears of what happens.
     pub observer: Arc<dyn Observer>,
+    /// What fetches the keys of issuers.
+    pub fetchers: KeyFetchers,
 }
 
 impl Parts {
@@ -116,7 +120,6 @@ impl Parts {
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
     ) -> Self {
-        let observer = Arc::new(Deaf);
         Self {
             policy,
             limits: SessionLimits::default(),
@@ -124,7 +127,8 @@ impl Parts {
             keys,
             clock,
             random,
-            observer,
+            observer: Arc::new(Deaf),
+            fetchers: KeyFetchers::default(),
         }
     }
 }
@@ -139,6 +143,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     observer: Arc<dyn Observer>,
+    fetchers: KeyFetchers,
     throttle: Throttle,
     decisions: Decisions,
 }
@@ -158,6 +163,7 @@ impl Engine {
             clock: parts.clock,
             random: parts.random,
             observer: parts.observer,
+            fetchers: parts.fetchers,
             throttle: Throttle::default(),
         }
     }

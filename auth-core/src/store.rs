@@ -322,8 +322,8 @@ pub struct Ending {
 /// Keeps sessions.
 ///
 /// Each verb is one transaction. `now` is the caller's clock: a store never asks the time, but it
-/// does not follow it back by more than [`rules::CLOCK_LEEWAY`]. A write is acknowledged only when
-/// it is as durable as the store promises.
+/// does not follow it back either ([`rules::TimeGuard`]). A write is acknowledged only when it is as
+/// durable as the store promises.
 ///
 /// # Errors
 ///

@@ -19,6 +19,8 @@ use crate::{
     wire::{Call, CredentialSource, MAX_CREDENTIAL_BYTES},
 };
 
+pub mod issuers;
+
 /// A way to say who one is.
 #[derive(Clone, Debug)]
 pub enum Strategy {
@@ -59,6 +61,8 @@ pub struct Bearer {
     pub opaque: bool,
     /// Fixed tokens of services.
     pub tokens: Box<[StaticToken]>,
+    /// The issuers whose JWTs are accepted.
+    pub issuers: Option<Arc<issuers::Issuers>>,
     /// What its sessions carry of scopes.
     pub scopes: ScopesOf,
 }

@@ -3,5 +3,4 @@
 #![forbid(unsafe_code)]
 
 pub mod edge;
-pub mod identify;
 pub mod store;

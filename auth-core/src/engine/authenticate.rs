@@ -49,14 +49,14 @@ impl Authenticated {
         }
     }
 
-    fn refused(refusal: Refusal) -> Self {
+    pub(super) fn refused(refusal: Refusal) -> Self {
         Self {
             refusal: Some(refusal),
             ..Self::default()
         }
     }
 
-    fn failed(code: ReasonCode, why: impl Into<String>) -> Self {
+    pub(super) fn failed(code: ReasonCode, why: impl Into<String>) -> Self {
         Self {
             failure: Some((code, why.into())),
             ..Self::default()
@@ -64,8 +64,12 @@ impl Authenticated {
     }
 
     fn valid(session: Session) -> Self {
+        Self::of(Arc::new(session))
+    }
+
+    pub(super) fn of(session: Arc<Session>) -> Self {
         Self {
-            session: Some(Arc::new(session)),
+            session: Some(session),
             ..Self::default()
         }
     }
@@ -84,7 +88,14 @@ impl Engine {
             Presented::Token(hash) => self.session_of_token(call, strategy, hash, now).await,
             Presented::Key(hash) => self.session_of_key(call, strategy, hash, now).await,
             Presented::Foreign(token) => match strategy {
-                Strategy::Bearer(bearer) => static_token(bearer, token),
+                Strategy::Bearer(bearer) => match (static_token(bearer, token), &bearer.issuers) {
+                    (Some(session), _) => Authenticated::valid(session),
+                    (None, Some(issuers)) => {
+                        self.session_of_foreign(call, issuers, token, bearer.scopes, now)
+                            .await
+                    }
+                    (None, None) => Authenticated::refused(Refusal::Unknown),
+                },
                 _ => Authenticated::refused(Refusal::Malformed),
             },
             Presented::Native(found) => native(found),
@@ -205,18 +216,19 @@ fn opened(hash: TokenHash, kind: TokenKind, cached: Arc<Cached>) -> Authenticate
 
 /// A fixed token of the configuration. Hashes are compared, so that timing tells nothing of the
 /// token (F-23).
-fn static_token(bearer: &Bearer, token: &str) -> Authenticated {
+fn static_token(bearer: &Bearer, token: &str) -> Option<Session> {
+    if bearer.tokens.is_empty() {
+        return None;
+    }
     let hash = TokenHash::of(token.as_bytes());
-    let Some(known) = bearer.tokens.iter().find(|known| known.hash == hash) else {
-        return Authenticated::refused(Refusal::Unknown);
-    };
+    let known = bearer.tokens.iter().find(|known| known.hash == hash)?;
     let identity = Identity {
         subject: Some(known.subject.clone()),
         claims: known.claims.clone(),
         scopes: known.scopes.clone(),
         ..Identity::default()
     };
-    Authenticated::valid(with_scopes(
+    Some(with_scopes(
         session(Origin::Static, "bearer", identity),
         bearer.scopes,
     ))
@@ -243,7 +255,7 @@ fn session(origin: Origin, strategy: &str, identity: Identity) -> Session {
 }
 
 /// What a strategy says of its sessions' scopes goes before what the session was given (R21).
-fn with_scopes(session: Session, scopes: ScopesOf) -> Session {
+pub(super) fn with_scopes(session: Session, scopes: ScopesOf) -> Session {
     let identity = match scopes {
         ScopesOf::FromSession => return session,
         ScopesOf::All => Identity {

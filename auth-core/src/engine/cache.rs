@@ -86,11 +86,14 @@ impl Cached {
 
     /// Whether a limit of the session has passed, by what was last written of its use.
     fn has_expired(&self, now: Timestamp) -> bool {
-        let Origin::Stored(record) = &self.session.origin else {
-            return true;
-        };
-        let seen = Timestamp::from_micros(self.touched_at.load(Ordering::Relaxed));
-        now >= record.expires_at || now >= seen.plus(record.idle)
+        match &self.session.origin {
+            Origin::Stored(record) => {
+                let seen = Timestamp::from_micros(self.touched_at.load(Ordering::Relaxed));
+                now >= record.expires_at || now >= seen.plus(record.idle)
+            }
+            Origin::External { expires_at, .. } => now >= *expires_at,
+            Origin::Static | Origin::ApiKey { .. } | Origin::Stated => true,
+        }
     }
 }
 

@@ -257,9 +257,13 @@ impl ForeignTokenStore for Marking {
         ending: Ending,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        self.store
+        let revoked = self
+            .store
             .revoke_foreign(tenant, issuer, handle, until, ending, now)
-            .await
+            .await;
+        // A token is not found by its handle in the cache, so all of the tenant's are loaded anew.
+        self.marks.tenant(tenant, now);
+        revoked
     }
 
     async fn foreign_revocation(
@@ -292,8 +296,11 @@ impl ForeignTokenStore for Marking {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<(JsonObject, u64), UpdateError> {
-        self.store
+        let updated = self
+            .store
             .update_foreign(tenant, session, expected_version, change, until, now)
-            .await
+            .await;
+        self.marks.tenant(tenant, now);
+        updated
     }
 }

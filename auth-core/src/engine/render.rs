@@ -77,7 +77,7 @@ fn call_session(session: Option<&Session>, token: Option<TokenHash>) -> CallSess
             of: "API key".into(),
         },
         (Origin::Static, _) => CallSession::Fixed {
-            of: "fixed token".into(),
+            of: "static token".into(),
         },
         (Origin::Stated | Origin::Stored(_), _) => CallSession::Fixed {
             of: "statement".into(),

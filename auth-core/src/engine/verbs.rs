@@ -56,7 +56,7 @@ impl Engine {
                 Ok(Some(Arc::new(stored(record, &handle.strategy))))
             }
             CallSession::External { .. } => Err(SessionError::ReadOnly("foreign token")),
-            CallSession::Fixed { .. } => Err(SessionError::ReadOnly("fixed credential")),
+            CallSession::Fixed { of } => Err(read_only(of)),
         }
     }
 
@@ -280,7 +280,7 @@ impl Engine {
                 let session = external(session.clone(), attributes, version, *expires_at);
                 (session, self.reseal(handle)?)
             }
-            CallSession::Fixed { .. } => return Err(SessionError::ReadOnly("fixed credential")),
+            CallSession::Fixed { of } => return Err(read_only(of)),
         };
         Ok(SessionChange {
             session: Arc::new(session),
@@ -336,7 +336,7 @@ impl Engine {
                     .await?;
                 1
             }
-            CallSession::Fixed { .. } => return Err(SessionError::ReadOnly("fixed credential")),
+            CallSession::Fixed { of } => return Err(read_only(of)),
         };
         if ended > 0 {
             let event = SessionEvent::Ended {
@@ -462,9 +462,9 @@ fn token_kind(policy: &Policy, handle: &CallHandle) -> Result<TokenKind, Session
         (false, true) => Ok(TokenKind::Bearer),
         (false, false) => Err(SessionError::NotDeliverable(
             if policy.strategies.cookie().is_some() {
-                "COOKIE"
+                "cookie"
             } else {
-                "TOKEN"
+                "token"
             },
         )),
     }
@@ -521,6 +521,15 @@ fn not_allowed(operation: &Operation, needed: &'static str) -> SessionError {
         operation: operation.name.to_string(),
         needed,
     }
+}
+
+/// Sessions of credentials that are issued once and for all take no changes.
+fn read_only(of: &str) -> SessionError {
+    SessionError::ReadOnly(if of == "API key" {
+        "API key"
+    } else {
+        "static token"
+    })
 }
 
 fn create_error(err: CreateError) -> SessionError {

@@ -27,6 +27,7 @@ use crate::{
 
 mod app;
 mod check;
+mod issuer;
 mod operation;
 mod rule;
 mod strategy;

@@ -8,6 +8,7 @@
 //! reference.
 #![expect(
     missing_docs,
+    clippy::missing_errors_doc,
     clippy::missing_panics_doc,
     clippy::unwrap_used,
     clippy::panic,
@@ -531,7 +532,7 @@ macro_rules! session_store_contract {
             }
             clock {
                 a_clock_set_back_revives_nothing
-                a_clock_set_back_within_the_leeway_is_followed
+                while_a_clock_is_behind_time_stands_still
                 times_at_the_ends_of_the_range_do_no_harm
             }
             keys {

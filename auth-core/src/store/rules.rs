@@ -1,5 +1,5 @@
-//! What every store decides the same way: who is dead and why, which token stands where, and how
-//! far the clock may go back. Stores differ in how they keep records, not in these.
+//! What every store decides the same way: who is dead and why, which token stands where, and
+//! what time it is. Stores differ in how they keep records, not in these.
 
 use std::{
     sync::atomic::{AtomicI64, Ordering},
@@ -19,12 +19,12 @@ pub const TOMBSTONE_RETENTION: Duration = Duration::from_hours(7 * 24);
 /// How long a retry of the same request finds the session of the first try.
 pub const REQUEST_WINDOW: Duration = Duration::from_mins(10);
 
-/// How far the time that a store decides by may fall behind the highest it has seen.
-pub const CLOCK_LEEWAY: Duration = Duration::from_mins(5);
-
-/// The highest time seen. A clock that is set back revives nothing that ended before
-/// [`CLOCK_LEEWAY`] ago (SECURITY 5.4); one that was far ahead by mistake therefore ends sessions,
-/// rather than reviving them once it is set right.
+/// The highest time seen, below which a store never decides: a clock that is set back revives
+/// nothing (SECURITY 5.4, F-10).
+///
+/// There is no leeway. With one, a session that had expired within it would live again, and a
+/// subject could have more sessions than allowed. A clock that was far ahead by mistake therefore
+/// ends sessions, and time stands still in the store until the clock has caught up.
 #[derive(Debug)]
 pub struct TimeGuard(AtomicI64);
 
@@ -38,7 +38,7 @@ impl TimeGuard {
     /// Notes the caller's time and gives the time to decide by.
     pub fn see(&self, now: Timestamp) -> Timestamp {
         let before = self.0.fetch_max(now.as_micros(), Ordering::SeqCst);
-        now.max(Timestamp::from_micros(before).minus(CLOCK_LEEWAY))
+        now.max(Timestamp::from_micros(before))
     }
 
     /// The highest time seen.

@@ -7,6 +7,7 @@ use auth_core::{
     decision_point::{ClearScope, SessionWrite, SetSession, SignIn},
     live::{Origin, Session},
     principal::Principal,
+    scope::ScopeMatching,
     session::{Identity, JsonObject, MAX_RECORD_BYTES, SessionId, SessionRecord, TokenKind},
     store::ForeignSession,
     wire::SessionView,
@@ -92,22 +93,28 @@ pub(super) fn identity_to_message(identity: &Identity) -> v1::Session {
 /// Returns [`ConvertError`] when a field is malformed.
 pub fn from_message(message: v1::Session) -> Result<Session, ConvertError> {
     let origin = origin(&message)?;
-    let auth_time = message.auth_time;
-    Ok(Session {
-        origin,
-        strategy: message.strategy.into(),
-        identity: Identity {
-            subject: principal("subject", message.subject.as_ref())?,
-            actor: principal("actor", message.actor.as_ref())?,
-            claims: json::object("claims_json", &message.claims_json, usize::MAX)?,
-            scopes: message.scopes,
-            all_scopes: message.all_scopes,
-            auth_time: instant("auth_time", auth_time)?,
-            acr: (!message.acr.is_empty()).then_some(message.acr),
-            amr: message.amr,
-        },
-        attributes: json::object("attributes_json", &message.attributes_json, usize::MAX)?,
-    })
+    // Only an issuer's scopes may be exact; where that is not said, they are taken to be.
+    let matching = match &origin {
+        Origin::External { .. } => ScopeMatching::Exact,
+        Origin::Stored(_) | Origin::Static | Origin::ApiKey { .. } | Origin::Stated => {
+            ScopeMatching::Hierarchical
+        }
+    };
+    let identity = Identity {
+        subject: principal("subject", message.subject.as_ref())?,
+        actor: principal("actor", message.actor.as_ref())?,
+        claims: json::object("claims_json", &message.claims_json, usize::MAX)?,
+        scopes: message.scopes,
+        all_scopes: message.all_scopes,
+        auth_time: instant("auth_time", message.auth_time)?,
+        acr: (!message.acr.is_empty()).then_some(message.acr),
+        amr: message.amr,
+    };
+    let attributes = json::object("attributes_json", &message.attributes_json, usize::MAX)?;
+    let strategy = message.strategy.into();
+    Ok(Session::new(
+        origin, strategy, identity, attributes, matching,
+    ))
 }
 
 fn origin(message: &v1::Session) -> Result<Origin, ConvertError> {

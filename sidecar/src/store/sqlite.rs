@@ -5,8 +5,8 @@
 //! cut. Reads of one record are made where they are asked for, since they take microseconds;
 //! whatever scans is read on a thread of its own. Checkpoints are no part of any commit.
 //!
-//! The store keeps the highest time it has seen, on disk as well, and does not follow the clock
-//! back by more than [`CLOCK_LEEWAY`](auth_core::store::rules::CLOCK_LEEWAY).
+//! The store keeps the highest time it has seen, on disk as well (to the second, with the next
+//! write), and does not follow the clock back.
 
 use std::{path::Path, sync::Arc, time::Duration};
 

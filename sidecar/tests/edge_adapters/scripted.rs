@@ -15,6 +15,7 @@ use auth_core::{
     },
     live::{Origin, Session},
     random::RandomError,
+    scope::ScopeMatching,
     session::{Identity, JsonObject},
     store::StoreError,
     wire::{Call, CredentialSource, WireKind},
@@ -66,16 +67,18 @@ pub(crate) struct Scripted {
 
 pub(crate) fn session() -> Arc<Session> {
     let claims = serde_json::json!({ "role": "admin" });
-    Arc::new(Session {
-        origin: Origin::Static,
-        strategy: "cookie".into(),
-        identity: Identity {
-            subject: Some("u1".parse().unwrap()),
-            claims: claims.as_object().unwrap().clone(),
-            ..Identity::default()
-        },
-        attributes: JsonObject::new(),
-    })
+    let identity = Identity {
+        subject: Some("u1".parse().unwrap()),
+        claims: claims.as_object().unwrap().clone(),
+        ..Identity::default()
+    };
+    Arc::new(Session::new(
+        Origin::Static,
+        "cookie".into(),
+        identity,
+        JsonObject::new(),
+        ScopeMatching::Hierarchical,
+    ))
 }
 
 pub(crate) fn update() -> WireUpdate {

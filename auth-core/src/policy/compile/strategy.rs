@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use super::{DEFAULT_LIFETIME, Faults, Natives, app::not_an_identifier};
+use super::{DEFAULT_LIFETIME, Faults, Natives, app::not_an_identifier, issuer};
 use crate::{
     cookie::{Cookie, CookieAge},
     policy::{
@@ -66,6 +66,7 @@ fn default_strategies() -> Strategies {
     let bearer = Bearer {
         opaque: true,
         tokens: Box::default(),
+        issuers: None,
         scopes,
     };
     let cookie = CookieStrategy {
@@ -142,10 +143,7 @@ impl Compiler<'_> {
 
     fn bearer(&mut self, at: &At<StrategyFile>, file: &BearerFile) -> Option<Strategy> {
         self.namespace(file.namespace.as_ref());
-        if let Some(issuer) = file.issuers.first() {
-            self.faults
-                .error(self.main, issuer, crate::policy::scalar::NOT_IN_THIS_BUILD);
-        }
+        let issuers = issuer::compile(self.main, &file.issuers, self.files, self.faults);
         let tokens: Vec<_> = file.tokens.iter().map(|token| self.token(token)).collect();
         let tokens: Vec<_> = tokens.into_iter().collect::<Option<_>>()?;
         let opaque = file.opaque.unwrap_or(true);
@@ -158,6 +156,7 @@ impl Compiler<'_> {
         Some(Strategy::Bearer(Bearer {
             opaque,
             tokens: tokens.into(),
+            issuers,
             scopes,
         }))
     }

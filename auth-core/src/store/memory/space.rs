@@ -16,7 +16,7 @@ use crate::{
     },
     store::{
         BeyondLimit, Change, CreateError, Death, Ending, EventKind, Listed, Loaded, NewSession,
-        Page, Rotation, SessionFilter, UpdateError, record_bytes,
+        Page, Position, Rotation, SessionFilter, UpdateError, record_bytes,
         rules::{self, REQUEST_WINDOW, Standing},
     },
 };
@@ -57,8 +57,9 @@ pub(super) struct Space {
     pub(super) sessions: BTreeMap<SessionId, Row>,
     pub(super) tokens: HashMap<(TokenKind, TokenHash), SessionId>,
     pub(super) subjects: HashMap<Principal, BTreeSet<SessionId>>,
-    epochs: HashMap<Principal, Vec<Revocation>>,
-    tenant_epochs: Vec<Revocation>,
+    /// With their places in the order of writes, as the clock may go back.
+    epochs: HashMap<Principal, Vec<(Position, Revocation)>>,
+    tenant_epochs: Vec<(Position, Revocation)>,
     pub(super) requests: HashMap<TokenHash, (SessionId, Timestamp)>,
     pub(super) keys: Keys,
     pub(super) foreign: Foreign,
@@ -339,7 +340,7 @@ impl Space {
             of_many(Some(subject), EventKind::SubjectRevoked, &ending, now),
         );
         let epochs = self.epochs.entry(subject.clone()).or_default();
-        epochs.push(revocation(ending, now));
+        epochs.push((log.end(), revocation(ending, now)));
         let epoch = epochs.len();
         if let Some(row) = spared.and_then(|id| self.sessions.get_mut(&id)) {
             row.subject_epoch = epoch;
@@ -360,7 +361,8 @@ impl Space {
             return Err(live);
         }
         log.append(tenant, of_many(None, EventKind::AllRevoked, &ending, now));
-        self.tenant_epochs.push(revocation(ending, now));
+        let epoch = (log.end(), revocation(ending, now));
+        self.tenant_epochs.push(epoch);
         Ok(live)
     }
 
@@ -405,7 +407,7 @@ impl Space {
     pub(super) fn revoked_at(&self, subject: &Principal) -> Option<Timestamp> {
         let subject = self.epochs.get(subject).and_then(|epochs| epochs.last());
         let last = subject.into_iter().chain(self.tenant_epochs.last());
-        last.map(|revocation| revocation.at).max()
+        last.map(|(_, revocation)| revocation.at).max()
     }
 
     pub(super) fn death(&self, row: &Row, now: Timestamp) -> Option<Death> {
@@ -422,7 +424,8 @@ impl Space {
         subject
             .into_iter()
             .chain(tenant)
-            .min_by_key(|revocation| revocation.at)
+            .min_by_key(|(place, _)| *place)
+            .map(|(_, revocation)| revocation)
     }
 
     fn listed(&self, row: &Row, now: Timestamp) -> Listed {

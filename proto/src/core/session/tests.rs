@@ -18,12 +18,13 @@ fn identity() -> Identity {
 
 fn session(origin: Origin) -> Session {
     let attributes = serde_json::json!({ "theme": "dark" });
-    Session {
+    Session::new(
         origin,
-        strategy: "cookie".into(),
-        identity: identity(),
-        attributes: attributes.as_object().unwrap().clone(),
-    }
+        "cookie".into(),
+        identity(),
+        attributes.as_object().unwrap().clone(),
+        ScopeMatching::Hierarchical,
+    )
 }
 
 fn stored() -> Origin {

@@ -19,7 +19,8 @@ use super::error::damaged;
 /// What [`Held::read`] reads, from `sessions` as `s`.
 pub(super) const COLUMNS: &str = "s.row, s.tenant, s.id, s.kind, s.subject, s.actor, s.claims, \
     s.scopes, s.all_scopes, s.auth_time, s.acr, s.amr, s.attributes, s.created_at, s.expires_at, \
-    s.idle, s.last_seen, s.token_issued_at, s.version, s.ended, one.revocation, every.revocation";
+    s.idle, s.last_seen, s.token_issued_at, s.version, s.ended, one.place, one.revocation, \
+    every.place, every.revocation";
 
 /// The first revocation of a session's subject, and of everyone, since it was made.
 pub(super) const EPOCHS: &str = "\
@@ -29,7 +30,7 @@ pub(super) const EPOCHS: &str = "\
     AND every.number = s.tenant_epoch + 1";
 
 /// How many columns [`COLUMNS`] are.
-pub(super) const WIDTH: usize = 22;
+pub(super) const WIDTH: usize = 24;
 
 /// A session as the file holds it.
 pub(super) struct Held {
@@ -46,7 +47,7 @@ impl Held {
             row: fields.plain()?,
             record: record(&mut fields)?,
             ended: fields.optional_json()?,
-            epoch: earlier(fields.optional_json()?, fields.optional_json()?),
+            epoch: earlier(epoch(&mut fields)?, epoch(&mut fields)?),
         })
     }
 
@@ -62,9 +63,18 @@ impl Held {
     }
 }
 
-fn earlier(one: Option<Revocation>, every: Option<Revocation>) -> Option<Revocation> {
-    let both = one.into_iter().chain(every);
-    both.min_by_key(|revocation| revocation.at)
+type Epoch = (Option<i64>, Option<Revocation>);
+
+fn epoch(fields: &mut Fields<'_, '_>) -> rusqlite::Result<Epoch> {
+    Ok((fields.plain()?, fields.optional_json()?))
+}
+
+/// The one that was written first; the clock may have gone back in between.
+fn earlier(one: Epoch, every: Epoch) -> Option<Revocation> {
+    match (one, every) {
+        ((Some(one), revocation), (Some(every), _)) if one < every => revocation,
+        ((_, revocation), (None, _)) | (_, (_, revocation)) => revocation,
+    }
 }
 
 fn record(fields: &mut Fields<'_, '_>) -> rusqlite::Result<SessionRecord> {

@@ -63,11 +63,12 @@ CREATE INDEX tokens_by_session ON tokens (session);
 CREATE INDEX tokens_superseded ON tokens (since) WHERE standing = 'superseded';
 
 -- The subject '' stands for everyone of the tenant. None is ever removed: each ends the sessions
--- with a lower number.
+-- with a lower number. `place` is the position of its event, and orders all of them.
 CREATE TABLE epochs (
     tenant TEXT NOT NULL,
     subject TEXT NOT NULL,
     number INTEGER NOT NULL,
+    place INTEGER NOT NULL,
     at INTEGER NOT NULL,
     revocation TEXT NOT NULL,
     PRIMARY KEY (tenant, subject, number)

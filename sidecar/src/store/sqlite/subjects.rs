@@ -10,7 +10,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     error::Halt,
-    events::Entry,
+    events::{self, Entry},
     row::{COLUMNS, EPOCHS, Held, json},
     sessions::{live, revocation},
 };
@@ -35,6 +35,7 @@ fn name(subject: Option<&Principal>) -> String {
     subject.map(Principal::to_string).unwrap_or_default()
 }
 
+/// Ends an epoch; its event has been appended already.
 fn end_epoch(
     db: &Connection,
     tenant: &Tenant,
@@ -43,14 +44,15 @@ fn end_epoch(
     now: Timestamp,
 ) -> rusqlite::Result<u64> {
     let number = epoch(db, tenant, subject)? + 1;
-    let sql = "INSERT INTO epochs (tenant, subject, number, at, revocation) \
-               VALUES (?1, ?2, ?3, ?4, ?5)";
+    let sql = "INSERT INTO epochs (tenant, subject, number, at, revocation, place) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     db.prepare_cached(sql)?.execute(params![
         tenant.as_str(),
         name(subject),
         number,
         now.as_micros(),
         json(&revocation(ending, now))?,
+        events::end(db)?.0,
     ])?;
     Ok(number)
 }

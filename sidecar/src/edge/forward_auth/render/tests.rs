@@ -1,7 +1,11 @@
 use std::sync::Arc;
 
 use auth_core::{
-    clock::Timestamp, live::Origin, principal::Principal, session::Identity, session::JsonObject,
+    clock::Timestamp,
+    live::Origin,
+    principal::Principal,
+    scope::ScopeMatching,
+    session::{Identity, JsonObject},
 };
 
 use super::*;
@@ -34,15 +38,23 @@ fn answered(code: ReasonCode) -> Answer {
 }
 
 fn session_of(principal: &str) -> Session {
-    Session {
-        origin: Origin::Static,
-        strategy: "bearer".into(),
-        identity: Identity {
-            subject: Some(principal.parse().unwrap()),
-            ..Identity::default()
-        },
-        attributes: JsonObject::new(),
-    }
+    session_with(principal, JsonObject::new(), JsonObject::new())
+}
+
+fn session_with(principal: &str, claims: JsonObject, attributes: JsonObject) -> Session {
+    let identity = Identity {
+        subject: Some(principal.parse().unwrap()),
+        claims,
+        ..Identity::default()
+    };
+    let matching = ScopeMatching::Hierarchical;
+    Session::new(
+        Origin::Static,
+        "bearer".into(),
+        identity,
+        attributes,
+        matching,
+    )
 }
 
 fn header<'a>(response: &'a Response, name: &str) -> &'a str {
@@ -102,9 +114,7 @@ fn a_large_session_leaves_out_attributes_before_claims() {
         (10, 5000, vec!["claims"]),
         (5000, 10, vec![]),
     ] {
-        let mut session = session_of("u1");
-        session.identity.claims = big(claims);
-        session.attributes = big(attributes);
+        let session = session_with("u1", big(claims), big(attributes));
         let json = decoded(&session);
         for name in ["attributes", "claims"] {
             let expected = left.contains(&name);
