@@ -73,7 +73,7 @@ struct WhoArgs {
 /// Who calls.
 pub(crate) enum Who {
     /// Somebody with a stated session; its text as given.
-    Session(StatedSession, String),
+    Session(Box<StatedSession>, String),
     /// The holder of a token.
     Token(String),
     /// Nobody.
@@ -158,11 +158,11 @@ impl WhoArgs {
     fn read(&self) -> Result<Who, Failure> {
         if let Some(subject) = &self.subject {
             let json = serde_json::json!({ "subject": subject }).to_string();
-            return Ok(Who::Session(StatedSession::of(subject.clone()), json));
+            return Ok(Who::Session(Box::new(StatedSession::of(subject.clone())), json));
         }
         if let Some(session) = &self.session {
             let json = input::value("--session", session)?;
-            return Ok(Who::Session(StatedSession::parse(&json)?, json));
+            return Ok(Who::Session(Box::new(StatedSession::parse(&json)?), json));
         }
         if let Some(token) = &self.token {
             return Ok(Who::Token(input::secret("--token", token)?));
