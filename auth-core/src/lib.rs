@@ -31,6 +31,7 @@ pub mod requirement;
 pub mod route;
 pub mod scope;
 pub mod session;
+pub mod stated;
 pub mod store;
 pub mod strategy;
 pub mod suggest;

@@ -2,9 +2,11 @@
 //! answer. None of them decides anything itself.
 
 pub mod access;
+pub mod admin;
 pub mod deadline;
 pub mod forward_auth;
 pub mod grpc;
+pub mod health;
 pub mod json;
 pub mod session;
 pub mod session_store;

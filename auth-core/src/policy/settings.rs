@@ -25,10 +25,14 @@ mod callers;
 mod environment;
 mod faults;
 mod listen;
+mod network;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Address, Network};
+pub use address::Address;
+pub use network::{Network, NetworkError};
+
+pub use crate::engine::SessionLimits;
 use faults::Faults;
 
 /// The folder for data beside the main file, when nothing else is said.
@@ -96,30 +100,6 @@ pub enum StoreChoice {
     Embedded(PathBuf),
     /// In memory: nothing survives a stop.
     Memory,
-}
-
-/// The limits of sessions (R14).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SessionLimits {
-    /// How long a session lasts at most.
-    pub lifetime: Duration,
-    /// How long it may stay unused.
-    pub idle: Duration,
-    /// After what time a token is renewed; `None` is never.
-    pub renew: Option<Duration>,
-    /// How many live sessions a subject may have; `None` is any number.
-    pub per_subject: Option<SubjectLimit>,
-}
-
-impl Default for SessionLimits {
-    fn default() -> Self {
-        Self {
-            lifetime: 24 * HOUR,
-            idle: HOUR,
-            renew: Some(6 * HOUR),
-            per_subject: None,
-        }
-    }
 }
 
 /// Signing and sealing keys.

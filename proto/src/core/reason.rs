@@ -21,6 +21,10 @@ pub const CALL_INVALID: &str = "CALL_INVALID";
 pub const SESSION_GONE: &str = "SESSION_GONE";
 /// There is no such session.
 pub const SESSION_NOT_FOUND: &str = "SESSION_NOT_FOUND";
+/// There is no such API key.
+pub const API_KEY_NOT_FOUND: &str = "API_KEY_NOT_FOUND";
+/// The policy file is bad, so the old policy stays in force.
+pub const POLICY_INVALID: &str = "POLICY_INVALID";
 /// The operation may not write this; metadata `operation`, `needed`.
 pub const WRITE_NOT_ALLOWED: &str = "WRITE_NOT_ALLOWED";
 /// The caller may not sign in principals of this namespace; metadata `caller`, `namespace`.

@@ -31,10 +31,9 @@ use tonic::metadata::MetadataMap;
 use super::deadline::{DEFAULT_MAX, Deadline};
 
 mod extract;
-mod network;
 mod render;
 
-pub use self::network::{Network, NetworkError};
+pub use auth_core::policy::settings::{Network, NetworkError};
 
 /// Why forward-auth does not start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -102,7 +101,7 @@ impl<D: DecisionPoint> ForwardAuth<D> {
 
     /// Answers a request that came from `peer`; `None` is not known and not trusted.
     pub async fn answer(&self, peer: Option<IpAddr>, request: &Parts) -> Response {
-        if !peer.is_some_and(|peer| network::any_contains(&self.trusted, peer)) {
+        if !peer.is_some_and(|peer| Network::any_contains(&self.trusted, peer)) {
             let problem = "this peer is no proxy that may ask: list it in `trusted_proxies`";
             return render::refused(StatusCode::FORBIDDEN, problem);
         }

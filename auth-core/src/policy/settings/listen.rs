@@ -136,7 +136,8 @@ impl Addresses<'_, '_> {
         for at in &file.trusted_proxies {
             match at.parse::<Network>() {
                 Ok(network) => trusted_proxies.push(network),
-                Err(message) => {
+                Err(error) => {
+                    let message = error.to_string();
                     let help = "write an address as `127.0.0.1`, or a network as `10.0.0.0/8`";
                     self.faults.add(key, at, &message, Some(help));
                 }

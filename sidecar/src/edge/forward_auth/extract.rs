@@ -14,7 +14,7 @@ use auth_core::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use bytes::Bytes;
 
-use super::network::{Network, any_contains};
+use auth_core::policy::settings::Network;
 
 const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -153,7 +153,7 @@ pub(super) fn client(headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr>
         .collect();
     for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
         let address: IpAddr = entry.trim().parse().ok()?;
-        if !any_contains(trusted, address) {
+        if !Network::any_contains(trusted, address) {
             return Some(address.to_canonical());
         }
     }

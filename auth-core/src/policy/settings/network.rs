@@ -55,7 +55,20 @@ impl FromStr for Network {
     }
 }
 
+/// As the policy file has it.
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
 impl Network {
+    /// Whether one of the networks holds the address.
+    #[must_use]
+    pub fn any_contains(networks: &[Self], address: IpAddr) -> bool {
+        networks.iter().any(|network| network.contains(address))
+    }
+
     /// Whether the address is in the network. An IPv4 address that came as an IPv6 one
     /// (`::ffff:192.0.2.1`) counts as what it is.
     #[must_use]
@@ -68,11 +81,6 @@ impl Network {
         let host = u32::from(width(address).saturating_sub(self.prefix));
         bits(address).checked_shr(host).unwrap_or(0) << host
     }
-}
-
-/// Whether one of the networks holds the address.
-pub(super) fn any_contains(networks: &[Network], address: IpAddr) -> bool {
-    networks.iter().any(|network| network.contains(address))
 }
 
 const fn width(address: IpAddr) -> u8 {

@@ -1,0 +1,211 @@
+//! Who asks: a unix socket's peer by user id, anybody by the token of a configured file (R25).
+//!
+//! What is found goes into the extensions of the request, as an `Arc<Caller>` and a
+//! [`Transport`]; [`access`](crate::edge::access) holds the caller to its grants.
+
+use std::{collections::HashMap, fmt, path::Path, sync::Arc};
+
+use arc_swap::ArcSwap;
+use auth_core::{
+    caller::Caller,
+    grammar::{Authorization, authorization_values},
+    policy::{
+        diagnostic::{Diagnostic, PolicyError},
+        settings::CallerSettings,
+    },
+    session::TokenHash,
+};
+use aws_lc_rs::constant_time;
+use http::{HeaderMap, Request, header::AUTHORIZATION};
+
+use crate::{edge::access::Transport, listener::Peer};
+
+/// The shortest token of a caller, in bytes.
+pub const MIN_TOKEN_BYTES: usize = 32;
+/// The longest token of a caller, in bytes.
+pub const MAX_TOKEN_BYTES: usize = 1024;
+
+/// Finds callers; one for each listener.
+pub trait Identify: Clone + Send + Sync + 'static {
+    /// Puts what is known of the caller into the extensions of the request.
+    fn identify<B>(&self, peer: Peer, request: &mut Request<B>);
+}
+
+/// A listener whose requests nobody is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Anybody;
+
+impl Identify for Anybody {
+    fn identify<B>(&self, peer: Peer, request: &mut Request<B>) {
+        if let Peer::Tcp(address) = peer {
+            request
+                .extensions_mut()
+                .insert(axum::extract::ConnectInfo(address));
+        }
+    }
+}
+
+/// Which listener a request came by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// For services.
+    Data,
+    /// For operators: the user of this process, and root, may do everything here.
+    Admin,
+}
+
+/// Finds callers among those configured, who may change with a reload.
+#[derive(Clone, Debug)]
+pub struct Callers {
+    door: Door,
+    known: Arc<ArcSwap<KnownCallers>>,
+}
+
+impl Callers {
+    /// Finds callers of this listener.
+    #[must_use]
+    pub const fn new(door: Door, known: Arc<ArcSwap<KnownCallers>>) -> Self {
+        Self { door, known }
+    }
+}
+
+impl Identify for Callers {
+    fn identify<B>(&self, peer: Peer, request: &mut Request<B>) {
+        let transport = match peer {
+            Peer::Unix { .. } => Transport::Unix,
+            Peer::Tcp(_) => Transport::Tcp,
+        };
+        let caller = self.known.load().find(self.door, peer, request.headers());
+        let extensions = request.extensions_mut();
+        extensions.insert(transport);
+        if let Some(caller) = caller {
+            extensions.insert(caller);
+        }
+    }
+}
+
+/// The configured callers, by what tells them apart.
+pub struct KnownCallers {
+    by_uid: HashMap<u32, Arc<Caller>>,
+    by_token: Vec<(TokenHash, Arc<Caller>)>,
+    operators: HashMap<u32, Arc<Caller>>,
+}
+
+impl KnownCallers {
+    /// Reads the token files of the callers. `own_uid` is the user that this process runs as.
+    ///
+    /// # Errors
+    ///
+    /// Returns what is wrong with a token file: it cannot be read, others than its owner may read
+    /// it, its token is too short, or it is another caller's token as well.
+    pub fn load(callers: &[CallerSettings], own_uid: u32) -> Result<Self, PolicyError> {
+        let mut known = Self {
+            by_uid: HashMap::new(),
+            by_token: Vec::new(),
+            operators: [0, own_uid]
+                .into_iter()
+                .map(|uid| (uid, Arc::new(Caller::operator(&format!("uid:{uid}")))))
+                .collect(),
+        };
+        for settings in callers {
+            if let Some(uid) = settings.uid {
+                known.by_uid.insert(uid, Arc::clone(&settings.caller));
+            }
+            if let Some(path) = &settings.token_file {
+                let hash = read_token(path).map_err(|why| fault(path, why))?;
+                if let Some(other) = known.by_hash(&hash) {
+                    let why = format!("the token is also that of caller `{}`", other.name);
+                    return Err(fault(path, why).into());
+                }
+                known.by_token.push((hash, Arc::clone(&settings.caller)));
+            }
+        }
+        Ok(known)
+    }
+
+    /// The caller of a request. A presented token decides, good or bad; there is no falling back
+    /// to the user id.
+    #[must_use]
+    pub fn find(&self, door: Door, peer: Peer, headers: &HeaderMap) -> Option<Arc<Caller>> {
+        let presented = headers.get_all(AUTHORIZATION).iter();
+        match authorization_values(presented.map(http::HeaderValue::as_bytes)) {
+            Authorization::Bearer(token) => self.by_hash(&TokenHash::of(token.as_bytes())).cloned(),
+            Authorization::Absent => self.by_peer(door, peer),
+            _ => None,
+        }
+    }
+
+    fn by_peer(&self, door: Door, peer: Peer) -> Option<Arc<Caller>> {
+        let Peer::Unix { uid } = peer else {
+            return None;
+        };
+        let operator = match door {
+            Door::Admin => self.operators.get(&uid),
+            Door::Data => None,
+        };
+        operator.or_else(|| self.by_uid.get(&uid)).cloned()
+    }
+
+    /// All are compared, each in constant time.
+    fn by_hash(&self, hash: &TokenHash) -> Option<&Arc<Caller>> {
+        let same = |known: &TokenHash| {
+            constant_time::verify_slices_are_equal(known.as_bytes(), hash.as_bytes()).is_ok()
+        };
+        self.by_token
+            .iter()
+            .filter(|(known, _)| same(known))
+            .map(|(_, caller)| caller)
+            .last()
+    }
+}
+
+impl fmt::Debug for KnownCallers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.by_token.iter().map(|(_, caller)| &caller.name);
+        f.debug_struct("KnownCallers")
+            .field("by_uid", &self.by_uid)
+            .field("by_token", &names.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The hash of the token in a file.
+fn read_token(path: &Path) -> Result<TokenHash, String> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let cannot = |err: std::io::Error| format!("the token file cannot be read: {err}");
+    let mode = std::fs::metadata(path)
+        .map_err(cannot)?
+        .permissions()
+        .mode()
+        & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(format!(
+            "others may read the token file (mode {mode:03o}); run `chmod 600` on it"
+        ));
+    }
+    let text = std::fs::read(path).map_err(cannot)?;
+    let token = text.trim_ascii_end();
+    if token.len() < MIN_TOKEN_BYTES || token.len() > MAX_TOKEN_BYTES {
+        return Err(format!(
+            "the token has {} bytes; it must have {MIN_TOKEN_BYTES} to {MAX_TOKEN_BYTES}",
+            token.len()
+        ));
+    }
+    let header = [b"Bearer ", token].concat();
+    if !matches!(authorization_values([&*header]), Authorization::Bearer(_)) {
+        return Err("the token holds characters that a bearer token cannot have".to_owned());
+    }
+    Ok(TokenHash::of(token))
+}
+
+fn fault(path: &Path, message: String) -> Diagnostic {
+    Diagnostic {
+        file: path.display().to_string(),
+        line: 0,
+        column: 0,
+        length: 0,
+        message,
+        help: Some("`openssl rand -hex 32` makes a good token".to_owned()),
+        source_line: String::new(),
+    }
+}

@@ -1,0 +1,226 @@
+//! Accepts connections and serves them within limits, until told to drain.
+
+use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    identify::Identify,
+    listener::{Connection, Listener, Peer},
+};
+
+/// The largest list of header fields accepted, in bytes (H-13).
+pub const MAX_HEADER_BYTES: u32 = 16 * 1024;
+/// The most header fields accepted (H-13).
+pub const MAX_HEADER_FIELDS: usize = 100;
+/// The most requests at once on one HTTP/2 connection.
+pub const MAX_STREAMS: u32 = 256;
+/// The most connections of one listener; more are closed at once (F-14).
+pub const MAX_CONNECTIONS: usize = 10_000;
+/// How many streams that a client opened and reset may wait to be noticed (CVE-2023-44487).
+const MAX_PENDING_RESETS: usize = 20;
+/// How many streams we may reset for a client's errors before its connection ends.
+const MAX_LOCAL_RESETS: usize = 1024;
+/// How often a silent HTTP/2 connection is asked whether it lives.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(60);
+/// How long its answer may take.
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a client of HTTP/1 may take for its header.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait after the system refused to accept, as when file descriptors ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Which versions of HTTP a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/2 alone, as gRPC needs it.
+    Http2,
+    /// HTTP/1 and HTTP/2.
+    Any,
+}
+
+/// Ends what is being served.
+#[derive(Clone, Debug, Default)]
+pub struct Serving {
+    /// Stops accepting, and asks open connections to end once their requests have been answered.
+    pub drain: CancellationToken,
+    /// The connections that are open.
+    pub connections: TaskTracker,
+}
+
+/// Accepts connections and gives their requests to `service`, until drained.
+pub async fn accept<S, B, I>(
+    listener: Listener,
+    protocol: Protocol,
+    identify: I,
+    service: S,
+    serving: Serving,
+) where
+    S: tower::Service<Request<tonic::body::Body>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: hyper::body::Body<Data = Bytes> + Default + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: Identify,
+{
+    let builder = Arc::new(builder(protocol));
+    let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            () = serving.drain.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (connection, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                refused(&error).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+            tracing::warn!(
+                limit = MAX_CONNECTIONS,
+                "too many connections: one was closed"
+            );
+            continue;
+        };
+        let service = PerConnection {
+            identify: identify.clone(),
+            peer,
+            service: service.clone(),
+        };
+        let (builder, drain) = (Arc::clone(&builder), serving.drain.clone());
+        serving.connections.spawn(async move {
+            let _permit = permit;
+            match connection {
+                Connection::Unix(io) => drive(&builder, io, service, drain).await,
+                Connection::Tcp(io) => drive(&builder, io, service, drain).await,
+            }
+        });
+    }
+}
+
+fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .max_headers(MAX_HEADER_FIELDS)
+        .max_buf_size(MAX_HEADER_BYTES as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MAX_HEADER_BYTES)
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+        .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+        .keep_alive_interval(KEEP_ALIVE_INTERVAL)
+        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
+    match protocol {
+        Protocol::Http2 => builder.http2_only(),
+        Protocol::Any => builder,
+    }
+}
+
+/// An error of one connection passes at once; one of the system is given time to pass.
+async fn refused(error: &io::Error) {
+    use io::ErrorKind as K;
+    if !matches!(
+        error.kind(),
+        K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused | K::Interrupted
+    ) {
+        tracing::warn!(%error, "no connection could be accepted");
+        tokio::time::sleep(ACCEPT_PAUSE).await;
+    }
+}
+
+/// Serves one connection to its end, or until its open requests are answered after a drain began.
+async fn drive<T, S, B, I>(
+    builder: &auto::Builder<TokioExecutor>,
+    io: T,
+    service: PerConnection<S, I>,
+    drain: CancellationToken,
+) where
+    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    PerConnection<S, I>:
+        hyper::service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    <PerConnection<S, I> as hyper::service::Service<Request<Incoming>>>::Future: Send + 'static,
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = drain.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(error, "a connection ended early");
+    }
+}
+
+/// What every request of a connection passes: limits, and the finding of its caller.
+struct PerConnection<S, I> {
+    identify: I,
+    peer: Peer,
+    service: S,
+}
+
+impl<S, B, I> hyper::service::Service<Request<Incoming>> for PerConnection<S, I>
+where
+    S: tower::Service<Request<tonic::body::Body>, Response = Response<B>, Error = Infallible>
+        + Clone,
+    B: Default,
+    I: Identify,
+{
+    type Response = Response<B>;
+    type Error = Infallible;
+    type Future = futures_util::future::Either<
+        std::future::Ready<Result<Response<B>, Infallible>>,
+        S::Future,
+    >;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        use futures_util::future::Either;
+        // HTTP/2 limits the bytes of a header but not the number of its fields.
+        if request.headers().len() > MAX_HEADER_FIELDS {
+            return Either::Left(std::future::ready(Ok(too_large())));
+        }
+        let mut request = request.map(tonic::body::Body::new);
+        self.identify.identify(self.peer, &mut request);
+        // The services here are always ready, so that none needs to be asked.
+        Either::Right(self.service.clone().call(request))
+    }
+}
+
+fn too_large<B: Default>() -> Response<B> {
+    let mut response = Response::new(B::default());
+    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    response
+}
+
+/// Waits until no connection is open, but no longer than `grace`. Answers whether none is.
+pub async fn drained(serving: &Serving, grace: Duration) -> bool {
+    serving.connections.close();
+    wait(serving.connections.wait(), grace).await
+}
+
+async fn wait(end: impl Future<Output = ()>, grace: Duration) -> bool {
+    tokio::time::timeout(grace, end).await.is_ok()
+}

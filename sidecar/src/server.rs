@@ -1,0 +1,457 @@
+//! Everything bound and ready to serve, and served until told to stop.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use auth_core::{
+    authority::HostPattern,
+    clock::Timestamp,
+    engine::Engine,
+    policy::settings::{Address, Settings},
+};
+use proto::{
+    admin::v1::admin_service_server::AdminServiceServer,
+    v1::{
+        authorization_service_server::AuthorizationServiceServer,
+        session_service_server::SessionServiceServer,
+        session_store_service_server::SessionStoreServiceServer,
+    },
+};
+use tokio::sync::broadcast;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::service::Routes;
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{
+    builder::StartError,
+    edge::{
+        admin::{AdminEdge, AdminParts},
+        forward_auth::{self, ForwardAuth},
+        grpc::AuthorizationEdge,
+        health::{self, Readiness},
+        json::{self, Guard},
+        session::SessionEdge,
+        session_store::{SessionLimits, SessionStoreEdge, SessionStoreParts},
+    },
+    identify::{Anybody, Callers, Door, KnownCallers},
+    listener::Listener,
+    reload::Reloader,
+    serve::{self, Protocol, Serving},
+    sweep,
+    telemetry::{DecisionSeen, Telemetry},
+};
+
+mod routes;
+
+use routes::GrpcRoutes;
+
+/// The largest gRPC message accepted, in bytes.
+pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+/// How long requests in flight may take once the sidecar drains.
+const DRAIN_GRACE: Duration = Duration::from_secs(20);
+/// Services may connect to their sockets whoever they run as: their user id is what is looked at.
+const DATA_SOCKET_MODE: u32 = 0o666;
+/// Nobody but its own user may connect to the admin socket.
+const ADMIN_SOCKET_MODE: u32 = 0o600;
+
+/// What a server is made of.
+pub(crate) struct Parts {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) reloader: Arc<Reloader>,
+    pub(crate) callers: Arc<ArcSwap<KnownCallers>>,
+    pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) settings: Settings,
+    pub(crate) store_promise: String,
+    pub(crate) serve_telemetry: bool,
+    pub(crate) reload_on_hangup: bool,
+    pub(crate) drain_delay: Duration,
+}
+
+/// Where a sidecar listens, with the real ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// gRPC.
+    pub grpc: Vec<Address>,
+    /// The same API as JSON over HTTP.
+    pub http: Vec<Address>,
+    /// Administration.
+    pub admin: Option<Address>,
+    /// Health and metrics.
+    pub telemetry: Option<Address>,
+    /// Forward-auth.
+    pub forward_auth: Option<Address>,
+}
+
+impl Addresses {
+    /// All of them, as `grpc 127.0.0.1:7480`.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let line = |name: &str, address: &Address| format!("{name} {address}");
+        let grpc = self.grpc.iter().map(|address| line("grpc", address));
+        let http = self.http.iter().map(|address| line("http", address));
+        let single = [
+            ("admin", &self.admin),
+            ("telemetry", &self.telemetry),
+            ("forward_auth", &self.forward_auth),
+        ];
+        let single = single
+            .into_iter()
+            .filter_map(|(name, address)| address.as_ref().map(|address| line(name, address)));
+        grpc.chain(http).chain(single).collect()
+    }
+}
+
+/// The bound sockets.
+struct Listeners {
+    grpc: Vec<Listener>,
+    http: Vec<Listener>,
+    admin: Listener,
+    telemetry: Option<Listener>,
+    forward_auth: Option<Listener>,
+}
+
+/// A sidecar whose sockets are bound. Connections wait until it runs.
+pub struct Bound {
+    /// Where it listens.
+    pub addresses: Addresses,
+    parts: Parts,
+    listeners: Listeners,
+    readiness: Arc<Readiness>,
+}
+
+/// What is needed to serve and to end it.
+struct Running {
+    data: Serving,
+    /// Served until all else has ended, so that a probe sees what is going on.
+    probes: Serving,
+    background: TaskTracker,
+    stop_background: CancellationToken,
+    health: HealthReporter,
+}
+
+pub(crate) async fn bind(parts: Parts) -> Result<Bound, StartError> {
+    let listen = &parts.settings.listen;
+    let mut addresses = Addresses::default();
+    let mut listeners = Listeners {
+        admin: Listener::bind(&Address::Unix(listen.admin.clone()), ADMIN_SOCKET_MODE).await?,
+        grpc: Vec::new(),
+        http: Vec::new(),
+        telemetry: None,
+        forward_auth: None,
+    };
+    addresses.admin = Some(listeners.admin.address()?);
+    for address in &listen.grpc {
+        let listener = Listener::bind(address, DATA_SOCKET_MODE).await?;
+        addresses.grpc.push(listener.address()?);
+        listeners.grpc.push(listener);
+    }
+    for address in &listen.http {
+        let listener = Listener::bind(address, DATA_SOCKET_MODE).await?;
+        addresses.http.push(listener.address()?);
+        listeners.http.push(listener);
+    }
+    if parts.serve_telemetry {
+        let listener = Listener::bind(&listen.telemetry, DATA_SOCKET_MODE).await?;
+        addresses.telemetry = Some(listener.address()?);
+        listeners.telemetry = Some(listener);
+    }
+    if let Some(forward_auth) = &listen.forward_auth {
+        let listener = Listener::bind(&forward_auth.address, DATA_SOCKET_MODE).await?;
+        addresses.forward_auth = Some(listener.address()?);
+        listeners.forward_auth = Some(listener);
+    }
+    let readiness = Arc::new(Readiness::new(parts.engine.store()));
+    Ok(Bound {
+        addresses,
+        parts,
+        listeners,
+        readiness,
+    })
+}
+
+impl Bound {
+    /// The decision point, for an embedding program that asks in process.
+    #[must_use]
+    pub fn engine(&self) -> Arc<Engine> {
+        Arc::clone(&self.parts.engine)
+    }
+
+    /// Decisions as they are made, from now on.
+    #[must_use]
+    pub fn decisions(&self) -> broadcast::Receiver<Arc<DecisionSeen>> {
+        self.parts.telemetry.watch()
+    }
+
+    /// The store and what it promises.
+    #[must_use]
+    pub fn store_promise(&self) -> &str {
+        &self.parts.store_promise
+    }
+
+    /// Serves until `shutdown` comes to its end, then drains: not ready, no new connections,
+    /// requests in flight answered.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`StartError`] when something that was configured cannot be served.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
+        self.announce();
+        let drain_delay = self.parts.drain_delay;
+        let readiness = Arc::clone(&self.readiness);
+        let running = self.start().await?;
+        shutdown.await;
+        readiness.drain();
+        running.not_serving().await;
+        tokio::time::sleep(drain_delay).await;
+        running.end().await;
+        Ok(())
+    }
+
+    /// Says what listens, which store and which configuration (DESIGN section 8).
+    fn announce(&self) {
+        let status = self.parts.reloader.status();
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "sidegate starts");
+        tracing::info!(
+            file = status.file,
+            version = %status.version,
+            operations = status.operations,
+            "the policy is in force"
+        );
+        for warning in &self.parts.engine.policy().warnings {
+            tracing::warn!(%warning, "the configuration deserves a look");
+        }
+        tracing::info!("{}", self.parts.store_promise);
+        for line in self.addresses.lines() {
+            tracing::info!("listening: {line}");
+        }
+        tracing::info!(target: "audit", event = "sys_startup", "security event");
+    }
+
+    /// Starts everything.
+    async fn start(self) -> Result<Running, StartError> {
+        let running = Running {
+            data: Serving::default(),
+            probes: Serving::default(),
+            background: TaskTracker::new(),
+            stop_background: CancellationToken::new(),
+            health: HealthReporter::new(),
+        };
+        running.serving().await;
+        let listen = self.parts.settings.listen.clone();
+        let grpc = self.grpc_routes(&running.health)?;
+        let admin = self.admin_routes(&running)?;
+        let http = self.http_routes()?;
+        let forward_auth = self.forward_auth_routes(&listen)?;
+        let callers = |door| Callers::new(door, Arc::clone(&self.parts.callers));
+
+        let Listeners {
+            grpc: grpc_listeners,
+            http: http_listeners,
+            admin: admin_listener,
+            telemetry: telemetry_listener,
+            forward_auth: forward_auth_listener,
+        } = self.listeners;
+        for listener in grpc_listeners {
+            let serving = running.data.clone();
+            let (grpc, callers) = (grpc.clone(), callers(Door::Data));
+            tokio::spawn(serve::accept(
+                listener,
+                Protocol::Http2,
+                callers,
+                grpc,
+                serving,
+            ));
+        }
+        for listener in http_listeners {
+            let serving = running.data.clone();
+            let (http, callers) = (http.clone(), callers(Door::Data));
+            tokio::spawn(serve::accept(
+                listener,
+                Protocol::Any,
+                callers,
+                http,
+                serving,
+            ));
+        }
+        if let (Some(listener), Some(routes)) = (forward_auth_listener, forward_auth) {
+            let serving = running.data.clone();
+            tokio::spawn(serve::accept(
+                listener,
+                Protocol::Any,
+                Anybody,
+                routes,
+                serving,
+            ));
+        }
+        let serving = running.data.clone();
+        let admin_callers = callers(Door::Admin);
+        tokio::spawn(serve::accept(
+            admin_listener,
+            Protocol::Http2,
+            admin_callers,
+            admin,
+            serving,
+        ));
+        if let Some(listener) = telemetry_listener {
+            let metrics = Arc::clone(self.parts.telemetry.metrics());
+            let routes = health::router(Arc::clone(&self.readiness), metrics);
+            let serving = running.probes.clone();
+            tokio::spawn(serve::accept(
+                listener,
+                Protocol::Any,
+                Anybody,
+                routes,
+                serving,
+            ));
+        }
+        start_background(&self.parts, &running);
+        Ok(running)
+    }
+
+    /// What a data socket serves over gRPC.
+    fn grpc_routes(&self, health: &HealthReporter) -> Result<GrpcRoutes<Engine>, StartError> {
+        let engine = &self.parts.engine;
+        let authorization = AuthorizationServiceServer::new(AuthorizationEdge::new(engine.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let session = SessionServiceServer::new(SessionEdge::new(engine.clone()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let store = SessionStoreServiceServer::new(self.session_store(CancellationToken::new()))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let rest = routes::common(health)?
+            .add_service(session)
+            .add_service(store);
+        Ok(GrpcRoutes::new(authorization, rest))
+    }
+
+    /// What the admin socket serves.
+    fn admin_routes(&self, running: &Running) -> Result<Routes, StartError> {
+        let parts = AdminParts {
+            engine: Arc::clone(&self.parts.engine),
+            reloader: Arc::clone(&self.parts.reloader),
+            readiness: Arc::clone(&self.readiness),
+            telemetry: Arc::clone(&self.parts.telemetry),
+            listeners: self.addresses.lines(),
+            store_promise: self.parts.store_promise.clone(),
+            started_at: self.now(),
+            shutdown: running.data.drain.clone(),
+        };
+        let admin = AdminServiceServer::new(AdminEdge::new(parts))
+            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let store = self.session_store(running.data.drain.clone());
+        let store =
+            SessionStoreServiceServer::new(store).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let routes = routes::common(&running.health)?;
+        Ok(routes.add_service(admin).add_service(store))
+    }
+
+    fn session_store(&self, shutdown: CancellationToken) -> SessionStoreEdge {
+        let engine = &self.parts.engine;
+        let limits = *engine.limits();
+        SessionStoreEdge::new(SessionStoreParts {
+            store: engine.store(),
+            clock: Arc::clone(engine.clock()),
+            random: Arc::clone(engine.random()),
+            keys: Arc::clone(engine.keys()),
+            limits: Arc::new(move || SessionLimits {
+                lifetime: limits.lifetime,
+                idle: limits.idle,
+                per_subject: limits.per_subject,
+            }),
+            shutdown,
+        })
+    }
+
+    /// What the HTTP listener serves.
+    fn http_routes(&self) -> Result<axum::Router, StartError> {
+        let engine = &self.parts.engine;
+        let listen = &self.parts.settings.listen;
+        let named = listen.hosts.iter().map(String::as_str);
+        // A unix socket's clients have no host to name; curl then says `localhost`.
+        let loopback = ["localhost", "127.0.0.1", "[::1]"];
+        let hosts = named
+            .chain(loopback)
+            .filter_map(|host| HostPattern::parse(host).ok())
+            .collect();
+        let guard = Guard::new(hosts, listen.origins.clone());
+        json::router(
+            AuthorizationEdge::new(engine.clone()),
+            SessionEdge::new(engine.clone()),
+            guard,
+        )
+        .map_err(|error| StartError::Contract(error.to_string()))
+    }
+
+    fn forward_auth_routes(
+        &self,
+        listen: &auth_core::policy::settings::Listen,
+    ) -> Result<Option<axum::Router>, StartError> {
+        let Some(settings) = &listen.forward_auth else {
+            return Ok(None);
+        };
+        let edge = ForwardAuth::new(
+            Arc::clone(&self.parts.engine),
+            Arc::clone(&settings.caller),
+            settings.trusted_proxies.clone(),
+        )?;
+        Ok(Some(forward_auth::router(Arc::new(edge))))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.parts.engine.clock().now()
+    }
+}
+
+impl std::fmt::Debug for Bound {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bound")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sweeps the store and watches the configuration.
+fn start_background(parts: &Parts, running: &Running) {
+    let stop = &running.stop_background;
+    let (store, clock) = (parts.engine.store(), Arc::clone(parts.engine.clock()));
+    running
+        .background
+        .spawn(sweep::run(store, clock, stop.clone()));
+    let (reloader, stop) = (Arc::clone(&parts.reloader), stop.clone());
+    let hangups = parts.reload_on_hangup;
+    running
+        .background
+        .spawn(async move { reloader.watch(hangups, stop).await });
+}
+
+impl Running {
+    async fn serving(&self) {
+        for name in routes::SERVICES {
+            let status = ServingStatus::Serving;
+            self.health.set_service_status(name, status).await;
+        }
+    }
+
+    /// Tells those who ask for health that they should go elsewhere.
+    async fn not_serving(&self) {
+        for name in routes::SERVICES.into_iter().chain([""]) {
+            let status = ServingStatus::NotServing;
+            self.health.set_service_status(name, status).await;
+        }
+    }
+
+    /// Ends in the order of need: requests first, then what they need, then the probes.
+    async fn end(self) {
+        tracing::info!(target: "audit", event = "sys_shutdown", "security event");
+        self.data.drain.cancel();
+        if !serve::drained(&self.data, DRAIN_GRACE).await {
+            let open = self.data.connections.len();
+            tracing::warn!(open, "connections were still open and are cut off");
+        }
+        self.stop_background.cancel();
+        self.background.close();
+        self.background.wait().await;
+        self.probes.drain.cancel();
+        serve::drained(&self.probes, Duration::from_secs(1)).await;
+        tracing::info!("sidegate has stopped");
+    }
+}
