@@ -158,7 +158,10 @@ impl WhoArgs {
     fn read(&self) -> Result<Who, Failure> {
         if let Some(subject) = &self.subject {
             let json = serde_json::json!({ "subject": subject }).to_string();
-            return Ok(Who::Session(Box::new(StatedSession::of(subject.clone())), json));
+            return Ok(Who::Session(
+                Box::new(StatedSession::of(subject.clone())),
+                json,
+            ));
         }
         if let Some(session) = &self.session {
             let json = input::value("--session", session)?;
