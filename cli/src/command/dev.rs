@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use auth_core::policy::settings::Address;
 use clap::Args;
-use sidecar::{Sidecar, StartError, builder::SidecarBuilder, drain, runtime};
+use sidecar::{
+    Sidecar, StartError, builder::SidecarBuilder, config::Source, drain, runtime, server::Addresses,
+};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::serve;
@@ -53,6 +56,15 @@ struct Place {
     temporary: Option<tempfile::TempDir>,
 }
 
+/// What is run.
+struct Project {
+    place: Place,
+    source: Source,
+    token_file: Option<PathBuf>,
+    is_shop: bool,
+    port: Option<u16>,
+}
+
 impl DevArgs {
     fn place(&self) -> Result<Place, Failure> {
         let (dir, data_dir) = match (&self.dir, &self.data_dir) {
@@ -90,47 +102,71 @@ impl DevArgs {
 ///
 /// Returns [`Failure`] when it does not start.
 pub fn run(args: DevArgs, output: &Output) -> Result<Exit, Failure> {
-    let place = args.place()?;
-    let file = place.dir.join("sidegate.yaml");
-    let (builder, token_file, is_shop) = if file.exists() {
-        let (builder, token_file) = own::builder(&file, place.data_dir.as_deref())?;
-        (builder, token_file, shop::is_here(&place.dir))
-    } else {
-        let token_file = shop::write(&place.dir)?;
-        (Sidecar::builder(&file), Some(token_file), true)
-    };
-    let mut builder = builder
-        .environment(overrides(args.port))
-        .reload_on_hangup(true);
-    if let Some(data_dir) = &place.data_dir {
-        builder = builder.data_dir(data_dir);
-    }
-    let served = runtime::block_on(serve(builder, &place, token_file, is_shop, output));
-    drop(place.temporary);
+    let project = Project::open(args)?;
+    let served = runtime::block_on(serve(&project, output));
+    // A temporary directory goes only now, when nothing uses it any more.
+    drop(project);
     serve::finished(served)
 }
 
-async fn serve(
-    builder: SidecarBuilder,
-    place: &Place,
-    token_file: Option<PathBuf>,
-    is_shop: bool,
-    output: &Output,
-) -> Result<(), StartError> {
+impl Project {
+    fn open(args: DevArgs) -> Result<Self, Failure> {
+        let place = args.place()?;
+        let file = place.dir.join("sidegate.yaml");
+        let (source, token_file, is_shop) = if file.exists() {
+            let (source, token_file) = own::read(&file, place.data_dir.as_deref())?;
+            (source, token_file, shop::is_here(&place.dir))
+        } else {
+            let token_file = shop::write(&place.dir)?;
+            (Source::File(file), Some(token_file), true)
+        };
+        Ok(Self {
+            place,
+            source,
+            token_file,
+            is_shop,
+            port: args.port,
+        })
+    }
+
+    fn builder(&self) -> Result<SidecarBuilder, StartError> {
+        let builder = match &self.source {
+            Source::File(file) => Sidecar::builder(file),
+            Source::Documents(documents) => Sidecar::from_documents(documents.clone()),
+        };
+        let mut builder = builder
+            .environment(serve::environment())
+            .reload_on_hangup(true);
+        if let Some(data_dir) = &self.place.data_dir {
+            builder = builder.data_dir(data_dir);
+        }
+        if let Some(port) = self.port {
+            let grpc = builder.settings()?.listen.grpc;
+            builder = builder.environment(overrides(port, &grpc));
+        }
+        Ok(builder)
+    }
+
+    fn greeting(&self, addresses: &Addresses) -> Greeting {
+        let is_temporary = self.place.temporary.is_some();
+        let token_file = self.token_file.clone();
+        Greeting::new(addresses, &self.place.dir, token_file, is_temporary)
+    }
+}
+
+async fn serve(project: &Project, output: &Output) -> Result<(), StartError> {
+    let builder = project.builder()?;
     serve::start_logs(&builder.settings()?, Some(LOG_FILTER));
     // Listened for before anything is served, so that no signal is missed.
     let shutdown = drain::signals()?;
     let bound = builder.bind().await?;
-    let greeting = Greeting::new(
-        &bound.addresses,
-        &place.dir,
-        token_file,
-        place.temporary.is_some(),
-    );
-    if is_shop && let Err(err) = greeting.write_files() {
+    let greeting = project.greeting(&bound.addresses);
+    if project.is_shop
+        && let Err(err) = greeting.write_files()
+    {
         output::say(&err.render());
     }
-    greet(&greeting, is_shop, output);
+    greet(&greeting, project.is_shop, output);
     let show = tokio::spawn(show(bound.decisions(), *output));
     let ended = bound.run(shutdown).await;
     show.abort();
@@ -163,25 +199,23 @@ async fn show(mut decisions: Decisions, output: Output) {
     }
 }
 
-/// The environment, and the ports that were asked for, which go before it.
-fn overrides(port: Option<u16>) -> Vec<(String, String)> {
-    let mut variables: Vec<_> = serve::environment().collect();
-    let Some(port) = port else { return variables };
-    let next = |by: u16| {
-        if port == 0 {
-            0
-        } else {
-            port.saturating_add(by)
-        }
+/// The environment, and the ports that were asked for, which go before it. Unix sockets stay.
+fn overrides(port: u16, grpc: &[Address]) -> Vec<(String, String)> {
+    let tcp = |by: u16| match port {
+        0 => "127.0.0.1:0".to_owned(),
+        port => format!("127.0.0.1:{}", port.saturating_add(by)),
     };
-    let ports = [
-        ("SIDEGATE__LISTEN__GRPC", next(0)),
-        ("SIDEGATE__LISTEN__HTTP", next(1)),
-        ("SIDEGATE__LISTEN__TELEMETRY", next(2)),
+    let is_unix = |address: &&Address| matches!(address, Address::Unix(_));
+    let sockets = grpc.iter().filter(is_unix).map(ToString::to_string);
+    let grpc: Vec<String> = sockets.chain([tcp(0)]).collect();
+    let ours = [
+        ("SIDEGATE__LISTEN__GRPC", grpc.join(",")),
+        ("SIDEGATE__LISTEN__HTTP", tcp(1)),
+        ("SIDEGATE__LISTEN__TELEMETRY", tcp(2)),
     ];
-    for (name, port) in ports {
-        variables.retain(|(known, _)| known != name);
-        variables.push((name.to_owned(), format!("127.0.0.1:{port}")));
-    }
-    variables
+    let kept = serve::environment().filter(|(name, _)| ours.iter().all(|(our, _)| our != name));
+    let ours = ours
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()));
+    kept.chain(ours).collect()
 }

@@ -7,6 +7,8 @@ fn the_help_of_each_command_starts_with_examples() {
     let dir = tempfile::tempdir().unwrap();
     for command in [
         "",
+        "dev",
+        "serve",
         "init",
         "validate",
         "can",

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use auth_core::policy::settings::Address;
 use serde::Serialize;
 use sidecar::server::Addresses;
 
@@ -39,21 +40,15 @@ impl Greeting {
         token_file: Option<PathBuf>,
         temporary: bool,
     ) -> Self {
-        let texts = |list: &[auth_core::policy::settings::Address]| {
-            list.iter().map(ToString::to_string).collect()
-        };
+        let texts = |list: &[Address]| list.iter().map(text).collect();
         Self {
             event: "ready",
             dir: dir.to_owned(),
             temporary,
             grpc: texts(&addresses.grpc),
             http: texts(&addresses.http),
-            admin: addresses
-                .admin
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            telemetry: addresses.telemetry.as_ref().map(ToString::to_string),
+            admin: addresses.admin.as_ref().map(text).unwrap_or_default(),
+            telemetry: addresses.telemetry.as_ref().map(text),
             token_file,
         }
     }
@@ -85,13 +80,11 @@ impl Greeting {
     }
 
     fn fill(&self, text: &str) -> String {
-        let program = std::env::current_exe()
-            .map_or_else(|_| "sidegate".to_owned(), |path| path.display().to_string());
         text.replace("{dir}", &self.dir.display().to_string())
             .replace("{http}", &format!("http://{}", self.tcp(&self.http)))
             .replace("{grpc}", self.tcp(&self.grpc))
             .replace("{admin}", &self.admin)
-            .replace("{sidegate}", &program)
+            .replace("{sidegate}", &program())
     }
 
     fn tcp<'a>(&self, addresses: &'a [String]) -> &'a str {
@@ -107,8 +100,9 @@ impl Greeting {
         if is_shop {
             parts.push(self.shop());
         }
+        let program = program();
         parts.push(format!(
-            "{}\n  export SIDEGATE_ADDR={}\n  sidegate status\n  sidegate session list",
+            "{}\n  export SIDEGATE_ADDR={}\n  {program} status\n  {program} session list",
             style::bold("Administer it from another terminal:"),
             self.admin
         ));
@@ -138,15 +132,40 @@ impl Greeting {
 
     fn shop(&self) -> String {
         let dir = self.dir.display();
+        let program = program();
         format!(
             "{}\n{}\n{}\n  python {dir}/try_grpc.py    # pip install grpcio grpcio-reflection\n\n{}\n  \
-             sidegate can \"DELETE /books/b1\" --config {dir}/sidegate.yaml --as rita --explain\n  \
-             sidegate can \"DELETE /books/b2\" --config {dir}/sidegate.yaml --as rita --explain",
+             {program} can \"DELETE /books/b1\" --config {dir}/sidegate.yaml --as rita --explain\n  \
+             {program} can \"DELETE /books/b2\" --config {dir}/sidegate.yaml --as rita --explain",
             style::bold(&format!("curl (also: sh {dir}/try-curl.sh)")),
             indent(&self.fill(TRY_CURL)),
             style::bold("Python over gRPC"),
             style::bold("sidegate"),
         )
+    }
+}
+
+/// The address, without the `.` that a file's relative path leaves in it.
+fn text(address: &Address) -> String {
+    match address {
+        Address::Unix(path) => format!("unix:{}", path.components().collect::<PathBuf>().display()),
+        tcp @ Address::Tcp(_) => tcp.to_string(),
+    }
+}
+
+/// How this program is called: by its name where the shell finds it by that, else by its path.
+fn program() -> String {
+    const NAME: &str = "sidegate";
+    let Ok(own) = std::env::current_exe() else {
+        return NAME.to_owned();
+    };
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join(NAME))
+        .find_map(|file| file.canonicalize().ok());
+    match found {
+        Some(file) if file == own => NAME.to_owned(),
+        _ => own.display().to_string(),
     }
 }
 

@@ -12,7 +12,7 @@ use auth_core::{
         source::{Disk, Document},
     },
 };
-use sidecar::{Sidecar, builder::SidecarBuilder};
+use sidecar::config::Source;
 
 use super::shop;
 use crate::{exit::Exit, failure::Failure, output};
@@ -20,20 +20,20 @@ use crate::{exit::Exit, failure::Failure, output};
 /// The name of the caller.
 const CALLER: &str = "dev";
 
-/// A sidecar on this file, and the file of a caller's token.
+/// What to run on for this file, and the file of a caller's token.
 ///
 /// # Errors
 ///
 /// Returns [`Failure`] when the file does not load or no token can be made.
-pub(super) fn builder(
+pub(super) fn read(
     file: &Path,
     data_dir: Option<&Path>,
-) -> Result<(SidecarBuilder, Option<PathBuf>), Failure> {
+) -> Result<(Source, Option<PathBuf>), Failure> {
     let mut documents = Document::load(file, &Disk).map_err(|err| Failure::policy(&err))?;
     let folder = file.parent().unwrap_or(Path::new(""));
     let claims = claims(&documents);
     let Some(main) = documents.first_mut() else {
-        return Ok((Sidecar::builder(file), None));
+        return Ok((Source::File(file.to_owned()), None));
     };
     if !main.file.callers.is_empty() {
         let named = main
@@ -42,7 +42,7 @@ pub(super) fn builder(
             .values()
             .find_map(|c| c.token_file.clone());
         let token_file = named.map(|named| folder.join(named.value));
-        return Ok((Sidecar::builder(file), token_file));
+        return Ok((Source::File(file.to_owned()), token_file));
     }
     let data_dir = data_dir.map_or_else(|| folder.join(DEFAULT_DATA_DIR), Path::to_owned);
     let token_file = token_in(&data_dir)?;
@@ -54,7 +54,7 @@ pub(super) fn builder(
         "the file names no callers, so one was made for this run; changes of the file are seen \
          at the next start",
     );
-    Ok((Sidecar::from_documents(documents), Some(token_file)))
+    Ok((Source::Documents(documents), Some(token_file)))
 }
 
 fn token_in(data_dir: &Path) -> Result<PathBuf, Failure> {
