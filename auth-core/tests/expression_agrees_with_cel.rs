@@ -118,7 +118,8 @@ impl Writer<'_> {
     }
 
     fn comparison(&mut self) -> &'static str {
-        self.choices.one(&["==", "!=", "<", "<=", ">", ">="])
+        const COMPARISONS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
+        COMPARISONS[self.choices.below(COMPARISONS.len())]
     }
 
     fn membership(&mut self, depth: usize) -> String {

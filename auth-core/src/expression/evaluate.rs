@@ -64,11 +64,22 @@ impl<'l, B: Bindings> Walk<'l, B> {
             },
             Node::Compare(comparison, operands) => {
                 let [left, right] = &**operands;
-                compare(*comparison, &self.value(left)?, &self.value(right)?)
+                let (one, other) = (self.value(left)?, self.value(right)?);
+                let stated = is_null(left) || is_null(right);
+                // Two things that are both absent are not the same thing: a book without a row
+                // and a caller without a subject do not own each other.
+                if one == Val::Null && other == Val::Null && !stated {
+                    return Err(EvalError::WrongType);
+                }
+                compare(*comparison, &one, &other)
             }
             Node::In(operands) => {
                 let [needle, list] = &**operands;
-                self.is_in(&self.value(needle)?, list)
+                let value = self.value(needle)?;
+                if value == Val::Null && !is_null(needle) {
+                    return Err(EvalError::WrongType);
+                }
+                self.is_in(&value, list)
             }
             Node::Text(test, operands) => {
                 let [text, part] = &**operands;
@@ -212,6 +223,11 @@ impl<'l, B: Bindings> Walk<'l, B> {
         }
         .truth(body)
     }
+}
+
+/// Whether an operand is written as `null`.
+fn is_null(node: &Node) -> bool {
+    matches!(node, Node::Constant(Value::Null))
 }
 
 fn compare(comparison: Comparison, one: &Val<'_>, other: &Val<'_>) -> Result<bool, EvalError> {
