@@ -80,6 +80,13 @@ pub(crate) enum Who {
     Nobody,
 }
 
+impl Who {
+    /// Somebody with this session, in process.
+    pub(crate) fn stated(session: StatedSession) -> Self {
+        Self::Session(Box::new(session), String::new())
+    }
+}
+
 /// What is called, by whom.
 pub(crate) struct Question {
     /// The kind of wire.
@@ -175,7 +182,7 @@ impl WhoArgs {
 }
 
 /// The method and the target of what was typed.
-fn split_target(wire: &WireKind, text: &str) -> Result<(String, String), Failure> {
+pub(crate) fn split_target(wire: &WireKind, text: &str) -> Result<(String, String), Failure> {
     match wire {
         WireKind::Http => match text.split_once(' ') {
             Some((method, target)) => Ok((method.to_owned(), target.trim_start().to_owned())),

@@ -32,7 +32,11 @@ fn init_never_overwrites() {
     assert_eq!(ran.code, 8, "{ran:?}");
     assert!(ran.stderr.contains("is there already; nothing was written"));
     assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    assert_eq!(
+        fs::read_dir(dir.path()).unwrap().count(),
+        1,
+        "not even the other file"
+    );
 }
 
 #[test]
@@ -41,6 +45,61 @@ fn init_does_not_write_through_a_dangling_link() {
     std::os::unix::fs::symlink("elsewhere", dir.path().join("sidegate.yaml")).unwrap();
     assert_eq!(run(dir.path(), &["init"]).code, 8);
     assert!(!dir.path().join("elsewhere").exists());
+}
+
+#[test]
+fn the_cases_of_init_pass_and_one_that_is_wrong_fails_with_4() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), &["init"]);
+    let args = ["validate", "sidegate.yaml", "--cases", "sidegate.test.yaml"];
+    let ran = run(dir.path(), &args);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("5 of 5 cases passed"), "{ran:?}");
+    let path = dir.path().join("sidegate.test.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(
+        &path,
+        text.replace("GET /books, expect: allow", "GET /books, expect: deny"),
+    )
+    .unwrap();
+    let ran = run(dir.path(), &args);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(
+        ran.stdout
+            .contains("line 3: GET /books: outcome is allow, not deny"),
+        "{ran:?}"
+    );
+    let ran = run(dir.path(), &[&args[..], &["-o", "json"]].concat());
+    assert_eq!(
+        (ran.code, &ran.json()["cases"][0]["passed"]),
+        (4, &false.into())
+    );
+}
+
+#[test]
+fn a_case_that_makes_no_sense_is_named_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    run(dir.path(), &["init"]);
+    for (case, words) in [
+        (
+            "{ can: /books, expect: allow }",
+            "bad.yaml:2: `/books` is no HTTP call",
+        ),
+        ("{ can: GET /books, expect: alow }", "`alow` is no outcome"),
+        ("{ can: GET /books, exspect: allow }", "exspect"),
+        (
+            "{ can: GET /x, as: u1, session: {}, expect: allow }",
+            "say both who calls",
+        ),
+    ] {
+        fs::write(dir.path().join("bad.yaml"), format!("cases:\n  - {case}\n")).unwrap();
+        let ran = run(
+            dir.path(),
+            &["validate", "sidegate.yaml", "--cases", "bad.yaml"],
+        );
+        assert_eq!(ran.code, 3, "{case}: {ran:?}");
+        assert!(ran.stderr.contains(words), "{case}: {ran:?}");
+    }
 }
 
 const FAULTY: &str = "app: shop\nchecks: { a: sesion.subject == \"u1\" }\noperations:\n  x: { require: b, http: GET /x }\n";
