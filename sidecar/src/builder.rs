@@ -26,6 +26,7 @@ use auth_core::{
 
 use crate::{
     config::{Config, Loaded, Source},
+    drain,
     edge::forward_auth::ForwardAuthError,
     jwks_fetch::HttpFetcher,
     key_files::{self, KeyFileError},
@@ -87,13 +88,11 @@ pub struct Sidecar;
 
 impl Sidecar {
     /// A sidecar that runs on the policy file at `path`.
-    #[must_use]
     pub fn builder(path: impl Into<PathBuf>) -> SidecarBuilder {
         SidecarBuilder::new(Source::File(path.into()))
     }
 
     /// A sidecar that runs on these documents, the main one first.
-    #[must_use]
     pub fn from_documents(documents: Vec<Document>) -> SidecarBuilder {
         SidecarBuilder::new(Source::Documents(documents))
     }
@@ -208,18 +207,18 @@ impl SidecarBuilder {
     ///
     /// Returns [`StartError::Config`] when the configuration is bad.
     pub fn settings(&self) -> Result<Settings, StartError> {
-        let config = self.config()?;
+        let config = self.config();
         Ok(config.settings(&config.documents()?)?)
     }
 
-    fn config(&self) -> Result<Config, StartError> {
-        Ok(Config {
+    fn config(&self) -> Config {
+        Config {
             source: self.source.clone(),
             data_dir: self.data_dir.clone(),
             environment: self.environment.clone(),
             natives: self.natives.clone(),
-            own_uid: listener::own_uid()?,
-        })
+            own_uid: listener::own_uid(),
+        }
     }
 
     /// Reads the configuration, opens the store and binds all sockets.
@@ -228,7 +227,7 @@ impl SidecarBuilder {
     ///
     /// Returns [`StartError`]; nothing is then listening.
     pub async fn bind(self) -> Result<Bound, StartError> {
-        let config = self.config()?;
+        let config = self.config();
         let Loaded {
             settings,
             policy,
@@ -256,6 +255,8 @@ impl SidecarBuilder {
             Arc::clone(&telemetry),
             self.clock,
         ));
+        // Listened for before anything is served: until then, SIGHUP ends a process.
+        let hangup = self.reload_on_hangup.then(drain::hangups).transpose()?;
         server::bind(server::Parts {
             engine,
             reloader,
@@ -264,7 +265,7 @@ impl SidecarBuilder {
             settings,
             store_promise,
             serve_telemetry: self.serve_telemetry,
-            reload_on_hangup: self.reload_on_hangup,
+            hangup,
             drain_delay: self.drain_delay,
         })
         .await

@@ -17,7 +17,7 @@ use proto::{
         session_store_service_server::SessionStoreServiceServer,
     },
 };
-use tokio::sync::broadcast;
+use tokio::{signal::unix::Signal, sync::broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -63,7 +63,7 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) store_promise: String,
     pub(crate) serve_telemetry: bool,
-    pub(crate) reload_on_hangup: bool,
+    pub(crate) hangup: Option<Signal>,
     pub(crate) drain_delay: Duration,
 }
 
@@ -304,7 +304,7 @@ impl Bound {
                 serving,
             ));
         }
-        start_background(&self.parts, &running);
+        start_background(self.parts, &running);
         Ok(running)
     }
 
@@ -410,17 +410,16 @@ impl std::fmt::Debug for Bound {
 }
 
 /// Sweeps the store and watches the configuration.
-fn start_background(parts: &Parts, running: &Running) {
+fn start_background(parts: Parts, running: &Running) {
     let stop = &running.stop_background;
     let (store, clock) = (parts.engine.store(), Arc::clone(parts.engine.clock()));
     running
         .background
         .spawn(sweep::run(store, clock, stop.clone()));
     let (reloader, stop) = (Arc::clone(&parts.reloader), stop.clone());
-    let hangups = parts.reload_on_hangup;
     running
         .background
-        .spawn(async move { reloader.watch(hangups, stop).await });
+        .spawn(async move { reloader.watch(parts.hangup, stop).await });
 }
 
 impl Running {
