@@ -1,6 +1,10 @@
 //! The book shop of the design, decided in process: sign in, allow, deny with a reason, revoke,
 //! refused.
-#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "in a test a panic is the report"
+)]
 
 use std::{path::Path, sync::Arc, time::Duration};
 

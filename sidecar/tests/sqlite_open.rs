@@ -4,7 +4,7 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use auth_core::store::{
-    CreateError, StoreError,
+    Changes, CreateError, StoreError,
     contract::{Bench, T0, object},
 };
 use rusqlite::Connection;
@@ -134,12 +134,32 @@ fn a_full_store_says_so_and_serves_on() {
             }
         };
         assert_eq!(refused, CreateError::Store(StoreError::OutOfSpace));
-        // Ending sessions needs no room to speak of, and nothing acknowledged is lost.
+        // Nothing acknowledged is lost, and the writer goes on: sweeping makes room.
         assert!(bench.lives(&first.token, T0).await);
         bench
             .store
             .sweep(100, first.record.expires_at)
             .await
             .unwrap();
+    });
+}
+
+#[test]
+fn events_beyond_the_number_kept_are_reset() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = SqliteOptions {
+        events: 2,
+        ..SqliteOptions::default()
+    };
+    let store = SqliteStore::open(directory.path(), options).unwrap();
+    Bench::new(store).run(async |bench| {
+        let start = bench.store.position().await.unwrap();
+        for _ in 0..4 {
+            bench.sign_in("u1").await;
+        }
+        assert_eq!(bench.store.sweep(9, T0).await.unwrap().removed, 2);
+        let end = bench.store.position().await.unwrap();
+        let changes = bench.store.watch(&bench.tenant, start, 9).await.unwrap();
+        assert_eq!(changes, Changes::Reset(end));
     });
 }

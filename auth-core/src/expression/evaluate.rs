@@ -64,11 +64,22 @@ impl<'l, B: Bindings> Walk<'l, B> {
             },
             Node::Compare(comparison, operands) => {
                 let [left, right] = &**operands;
-                compare(*comparison, &self.value(left)?, &self.value(right)?)
+                let (one, other) = (self.value(left)?, self.value(right)?);
+                let stated = is_null(left) || is_null(right);
+                // Two things that are both absent are not the same thing: a book without a row
+                // and a caller without a subject do not own each other.
+                if one == Val::Null && other == Val::Null && !stated {
+                    return Err(EvalError::WrongType);
+                }
+                compare(*comparison, &one, &other)
             }
             Node::In(operands) => {
                 let [needle, list] = &**operands;
-                self.is_in(&self.value(needle)?, list)
+                let value = self.value(needle)?;
+                if value == Val::Null && !is_null(needle) {
+                    return Err(EvalError::WrongType);
+                }
+                self.is_in(&value, list)
             }
             Node::Text(test, operands) => {
                 let [text, part] = &**operands;
@@ -214,6 +225,11 @@ impl<'l, B: Bindings> Walk<'l, B> {
     }
 }
 
+/// Whether an operand is written as `null`.
+fn is_null(node: &Node) -> bool {
+    matches!(node, Node::Constant(Value::Null))
+}
+
 fn compare(comparison: Comparison, one: &Val<'_>, other: &Val<'_>) -> Result<bool, EvalError> {
     let order = || one.compare(other).ok_or(EvalError::WrongType);
     Ok(match comparison {
@@ -348,10 +364,40 @@ pub(super) fn from_text<'v>(conversion: Conversion, text: &str) -> Result<Val<'v
             .parse::<jiff::Timestamp>()
             .map(|time| Val::Timestamp(Timestamp::from_micros(time.as_microsecond())))
             .map_err(|_| EvalError::Conversion),
-        Conversion::Duration => crate::policy::scalar::Span::parse(text)
-            .and_then(|span| i64::try_from(span.0.as_micros()).ok())
-            .map(Val::Duration)
-            .ok_or(EvalError::Conversion),
+        Conversion::Duration => span(text).map(Val::Duration).ok_or(EvalError::Conversion),
         Conversion::String => Ok(Val::Text(text.into())),
     }
+}
+
+/// Reads a span as CEL writes it, in microseconds: `1h30m`, `-1.5s`, `250ms`.
+fn span(text: &str) -> Option<i64> {
+    let (sign, mut rest) = text
+        .strip_prefix('-')
+        .map_or((1.0, text), |rest| (-1.0, rest));
+    if rest.is_empty() {
+        return None;
+    }
+    let mut micros = 0.0_f64;
+    while !rest.is_empty() {
+        let digits = rest
+            .bytes()
+            .take_while(|b| b.is_ascii_digit() || *b == b'.')
+            .count();
+        let (number, tail) = rest.split_at_checked(digits)?;
+        let letters = tail.bytes().take_while(u8::is_ascii_lowercase).count();
+        let (unit, tail) = tail.split_at_checked(letters)?;
+        let size = match unit {
+            "h" => 3_600e6,
+            "m" => 60e6,
+            "s" => 1e6,
+            "ms" => 1e3,
+            "us" => 1.0,
+            _ => return None,
+        };
+        micros += number.parse::<f64>().ok()? * size;
+        rest = tail;
+    }
+    // Beyond this a whole number of microseconds is no longer exact, after some 285 years.
+    #[expect(clippy::cast_possible_truncation, reason = "within the range of i64")]
+    (micros < 9e15).then_some((sign * micros).round() as i64)
 }

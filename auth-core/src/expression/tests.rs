@@ -150,6 +150,23 @@ fn r4_absent_is_null_and_a_wrong_type_is_an_error_also_under_not() {
 }
 
 #[test]
+fn r4_two_absent_values_are_not_equal() {
+    let world = World::new();
+    for source in [
+        "book.author_id == session.subject",
+        "!(book.author_id != session.subject)",
+        "session.subject in [book.author_id, 'x']",
+    ] {
+        assert_eq!(
+            world.evaluate(source),
+            Err(EvalError::WrongType),
+            "{source}"
+        );
+    }
+    assert_eq!(world.evaluate("book.author_id == null"), Ok(true));
+}
+
+#[test]
 fn r4_a_failed_look_up_is_told_from_false() {
     let world = World::new().failing("book.author_id", EvalError::Unavailable);
     for (source, expected) in [

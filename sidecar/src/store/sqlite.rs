@@ -24,6 +24,7 @@ use auth_core::{
 use rusqlite::Connection;
 
 mod checkpoint;
+mod create;
 mod error;
 mod events;
 mod foreign;
@@ -131,7 +132,7 @@ impl SqliteStore {
 impl SessionStore for SqliteStore {
     async fn create(&self, new: NewSession, now: Timestamp) -> Result<SessionRecord, CreateError> {
         let now = self.see(now);
-        self.write(move |db| sessions::create(db, new, now)).await
+        self.write(move |db| create::create(db, new, now)).await
     }
 
     async fn load(

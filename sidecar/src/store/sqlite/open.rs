@@ -12,6 +12,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::{APPLICATION_ID, SCHEMA_VERSION, STEPS};
 
+/// The writer's page cache, in KiB and negative as SQLite wants it. It is filled as needed: random
+/// hashes touch all of an index.
+const WRITER_CACHE: i32 = -32 * 1024;
+
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -147,6 +151,7 @@ pub(super) fn writer(files: &Files, max_pages: Option<u32>) -> Result<Connection
         .and_then(|()| db.pragma_update(None, "synchronous", "FULL"))
         .and_then(|()| db.pragma_update(None, "foreign_keys", true))
         .and_then(|()| db.pragma_update(None, "wal_autocheckpoint", 0))
+        .and_then(|()| db.pragma_update(None, "cache_size", WRITER_CACHE))
         .and_then(|()| upgrade(&mut db, version))
         .map_err(failed)?;
     if let Some(pages) = max_pages {

@@ -1,6 +1,6 @@
 //! Records as rows.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use auth_core::{
     clock::Timestamp,
@@ -28,6 +28,10 @@ pub(super) const EPOCHS: &str = "\
     AND one.number = s.subject_epoch + 1 \
     LEFT JOIN epochs every ON every.tenant = s.tenant AND every.subject = '' \
     AND every.number = s.tenant_epoch + 1";
+
+static BY_ID: LazyLock<String> = LazyLock::new(|| {
+    format!("SELECT {COLUMNS} FROM sessions s {EPOCHS} WHERE s.tenant = ?1 AND s.id = ?2")
+});
 
 /// How many columns [`COLUMNS`] are.
 pub(super) const WIDTH: usize = 24;
@@ -111,16 +115,9 @@ pub(super) fn by_id(
     tenant: &Tenant,
     id: &SessionId,
 ) -> rusqlite::Result<Option<Held>> {
-    let sql = const_format(&["SELECT ", COLUMNS, " FROM sessions s ", EPOCHS])
-        + " WHERE s.tenant = ?1 AND s.id = ?2";
-    db.prepare_cached(&sql)?
+    db.prepare_cached(&BY_ID)?
         .query_row((tenant.as_str(), id.as_bytes()), Held::read)
         .optional()
-}
-
-/// Joins pieces of SQL.
-pub(super) fn const_format(pieces: &[&str]) -> String {
-    pieces.concat()
 }
 
 /// Reads the columns of a row in turn.

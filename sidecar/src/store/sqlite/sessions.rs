@@ -1,18 +1,16 @@
-//! The verbs on one session.
+//! The verbs on one session that is there.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use auth_core::{
     clock::Timestamp,
-    principal::Principal,
-    session::{
-        MAX_RECORD_BYTES, Revocation, RevocationCause, SessionId, SessionRecord, Tenant, TokenHash,
-        TokenKind,
-    },
+    session::{Revocation, SessionId, SessionRecord, Tenant, TokenHash, TokenKind},
     store::{
-        BeyondLimit, Change, CreateError, Death, Ending, EventKind, Loaded, NewSession, Rotation,
-        StoreError, UpdateError, record_bytes,
-        rules::{self, REQUEST_WINDOW, Standing},
+        Change, Death, Ending, EventKind, Loaded, Rotation, StoreError, UpdateError,
+        rules::{self, Standing},
     },
 };
 use rusqlite::{Connection, OptionalExtension, params};
@@ -20,163 +18,18 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{
     error::Halt,
     events::Entry,
-    row::{self, COLUMNS, EPOCHS, Fields, Held, WIDTH, json, micros, standing_columns},
-    subjects::{self, epoch},
+    row::{self, COLUMNS, EPOCHS, Fields, Held, WIDTH, json, standing_columns},
 };
 
-pub(super) fn create(
-    db: &Connection,
-    new: NewSession,
-    now: Timestamp,
-) -> Result<SessionRecord, Halt<CreateError>> {
-    let bytes = record_bytes(&new.identity, &new.attributes);
-    if bytes > MAX_RECORD_BYTES {
-        return Err(Halt::Refused(CreateError::TooLarge(bytes)));
-    }
-    if let Some(first) = first_try(db, &new, now)? {
-        return retry(db, &first, &new, now);
-    }
-    if is_token_taken(db, &new.tenant, new.kind, &new.token)? {
-        return Err(Halt::Refused(CreateError::Exists));
-    }
-    if let Some(old) = new.replaces {
-        end(db, &new, &old, RevocationCause::Replaced, now)?;
-    }
-    make_room(db, &new, now)?;
-    insert(db, new, now)
-}
-
-fn first_try(
-    db: &Connection,
-    new: &NewSession,
-    now: Timestamp,
-) -> rusqlite::Result<Option<SessionId>> {
-    let Some(request) = &new.request else {
-        return Ok(None);
-    };
-    let sql = "SELECT session FROM requests WHERE tenant = ?1 AND hash = ?2 AND until > ?3";
-    let parameters = (new.tenant.as_str(), request.as_bytes(), now.as_micros());
-    db.prepare_cached(sql)?
-        .query_row(parameters, |row| row.get(0).map(SessionId::from_bytes))
-        .optional()
-}
-
-fn retry(
-    db: &Connection,
-    first: &SessionId,
-    new: &NewSession,
-    now: Timestamp,
-) -> Result<SessionRecord, Halt<CreateError>> {
-    let held =
-        live(db, &new.tenant, first, now)?.filter(|held| rules::is_retry_of(new, &held.record));
-    let Some(held) = held else {
-        return Err(Halt::Refused(CreateError::Exists));
-    };
-    if standing(db, &held, &new.token)? == Some(Standing::Current) {
-        return Ok(held.record);
-    }
-    rotate(db, held, None, new.token, Rotation::Immediate, &new.by, now).map_err(
-        |halt| match halt {
-            Halt::Failed(error) => Halt::Failed(error),
-            Halt::Refused(_) => Halt::Refused(CreateError::Exists),
-        },
+/// Finds the session of a token, with where the token stands.
+static LOAD: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {COLUMNS}, t.standing, t.until FROM tokens t JOIN sessions s ON s.row = t.session \
+         {EPOCHS} WHERE t.tenant = ?1 AND t.kind = ?2 AND t.hash = ?3"
     )
-}
+});
 
-/// Ends the oldest sessions of a subject that has too many.
-fn make_room(db: &Connection, new: &NewSession, now: Timestamp) -> Result<(), Halt<CreateError>> {
-    let (Some(limit), Some(subject)) = (new.limit, &new.identity.subject) else {
-        return Ok(());
-    };
-    let max = limit.max.max(1);
-    let live = subjects::oldest(db, &new.tenant, subject, now)?;
-    let surplus = (live.len() + 1).saturating_sub(usize::try_from(max).unwrap_or(usize::MAX));
-    if surplus > 0 && limit.beyond == BeyondLimit::Refuse {
-        return Err(Halt::Refused(CreateError::LimitReached(max)));
-    }
-    for old in live.iter().take(surplus) {
-        end(db, new, old, RevocationCause::Evicted, now)?;
-    }
-    Ok(())
-}
-
-fn end(
-    db: &Connection,
-    new: &NewSession,
-    old: &SessionId,
-    cause: RevocationCause,
-    now: Timestamp,
-) -> Result<(), Halt<CreateError>> {
-    let ending = Ending {
-        by: new.by.clone(),
-        cause,
-        reason: String::new(),
-    };
-    revoke(db, &new.tenant, old, ending, now)?;
-    Ok(())
-}
-
-fn insert(
-    db: &Connection,
-    new: NewSession,
-    now: Timestamp,
-) -> Result<SessionRecord, Halt<CreateError>> {
-    let record = rules::record(&new, now);
-    let Some(row) = insert_session(db, &record)? else {
-        return Err(Halt::Refused(CreateError::Exists));
-    };
-    insert_token(db, &record, row, &new.token, Standing::Current, now)?;
-    if let Some(request) = &new.request {
-        let sql = "INSERT OR REPLACE INTO requests (tenant, hash, session, until) \
-                   VALUES (?1, ?2, ?3, ?4)";
-        db.prepare_cached(sql)?.execute(params![
-            new.tenant.as_str(),
-            request.as_bytes(),
-            new.id.as_bytes(),
-            now.plus(REQUEST_WINDOW).as_micros(),
-        ])?;
-    }
-    Entry::of(&record, EventKind::SessionCreated, &new.by, "", now).append(db)?;
-    Ok(record)
-}
-
-/// Adds the row; `None` when the id is taken.
-fn insert_session(db: &Connection, record: &SessionRecord) -> rusqlite::Result<Option<i64>> {
-    let (tenant, identity) = (&record.tenant, &record.identity);
-    let subject = identity.subject.as_ref();
-    let subject_epoch = subject.map_or(Ok(0), |subject| epoch(db, tenant, Some(subject)))?;
-    let sql = "INSERT INTO sessions (tenant, id, kind, subject, actor, claims, scopes, all_scopes, \
-               auth_time, acr, amr, attributes, created_at, expires_at, idle, last_seen, ends_at, \
-               token_issued_at, version, subject_epoch, tenant_epoch) VALUES (?1, ?2, ?3, ?4, ?5, \
-               ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
-               ON CONFLICT DO NOTHING";
-    let added = db.prepare_cached(sql)?.execute(params![
-        tenant.as_str(),
-        record.id.as_bytes(),
-        record.kind.as_str(),
-        subject.map(Principal::to_string),
-        identity.actor.as_ref().map(Principal::to_string),
-        json(&identity.claims)?,
-        json(&identity.scopes)?,
-        identity.all_scopes,
-        identity.auth_time.map(Timestamp::as_micros),
-        identity.acr,
-        json(&identity.amr)?,
-        json(&record.attributes)?,
-        record.created_at.as_micros(),
-        record.expires_at.as_micros(),
-        micros(record.idle),
-        record.last_seen.as_micros(),
-        record.ends_at().as_micros(),
-        record.token_issued_at.as_micros(),
-        record.version,
-        subject_epoch,
-        epoch(db, tenant, None)?,
-    ])?;
-    Ok((added > 0).then(|| db.last_insert_rowid()))
-}
-
-fn insert_token(
+pub(super) fn insert_token(
     db: &Connection,
     record: &SessionRecord,
     row: i64,
@@ -197,7 +50,7 @@ fn insert_token(
     Ok(())
 }
 
-fn is_token_taken(
+pub(super) fn is_token_taken(
     db: &Connection,
     tenant: &Tenant,
     kind: TokenKind,
@@ -209,7 +62,11 @@ fn is_token_taken(
 }
 
 /// Where a token stands; `None` when it is none of this session's.
-fn standing(db: &Connection, held: &Held, token: &TokenHash) -> rusqlite::Result<Option<Standing>> {
+pub(super) fn standing(
+    db: &Connection,
+    held: &Held,
+    token: &TokenHash,
+) -> rusqlite::Result<Option<Standing>> {
     let sql = "SELECT standing, until FROM tokens \
                WHERE tenant = ?1 AND kind = ?2 AND hash = ?3 AND session = ?4";
     let (tenant, kind) = (held.record.tenant.as_str(), held.record.kind.as_str());
@@ -227,10 +84,7 @@ pub(super) fn load(
     token: &TokenHash,
     now: Timestamp,
 ) -> rusqlite::Result<Loaded> {
-    let sql = row::const_format(&["SELECT ", COLUMNS, ", t.standing, t.until FROM tokens t "])
-        + &row::const_format(&["JOIN sessions s ON s.row = t.session ", EPOCHS])
-        + " WHERE t.tenant = ?1 AND t.kind = ?2 AND t.hash = ?3";
-    let mut select = db.prepare_cached(&sql)?;
+    let mut select = db.prepare_cached(&LOAD)?;
     let parameters = (tenant.as_str(), kind.as_str(), token.as_bytes());
     let found = select.query_row(parameters, |row| {
         let mut rest = Fields { row, next: WIDTH };
