@@ -236,6 +236,7 @@ impl SidecarBuilder {
         let telemetry = Arc::new(Telemetry::new(Arc::new(Metrics::new())));
         let (store, store_promise) = open_store(self.store, &settings)?;
         let keys = key_files::load(&settings.keys, &*self.random, self.clock.now())?;
+        let fetchers = fetchers();
         let engine = Arc::new(Engine::new(EngineParts {
             policy,
             limits: settings.sessions,
@@ -244,7 +245,7 @@ impl SidecarBuilder {
             clock: Arc::clone(&self.clock),
             random: self.random,
             observer: telemetry.clone(),
-            fetchers: fetchers(),
+            fetchers: fetchers.clone(),
         }));
         let callers = Arc::new(ArcSwap::from_pointee(callers));
         let reloader = Arc::new(Reloader::new(
@@ -259,6 +260,7 @@ impl SidecarBuilder {
         let hangup = self.reload_on_hangup.then(drain::hangups).transpose()?;
         server::bind(server::Parts {
             engine,
+            fetchers,
             reloader,
             callers,
             telemetry,

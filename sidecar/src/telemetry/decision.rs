@@ -145,7 +145,8 @@ pub(super) fn log(event: &DecisionEvent<'_>) {
         target: "decision",
         decision_id = answer.decision_id,
         wire = event.call.kind.as_str(),
-        target = %Clean(Target(event)),
+        // Not `target`, which in JSON is the name of this log.
+        call = %Clean(Target(event)),
         operation = answer.operation.as_deref(),
         outcome = answer.outcome().as_str(),
         reason = answer.reason.code.as_str(),
@@ -157,7 +158,7 @@ pub(super) fn log(event: &DecisionEvent<'_>) {
         failure = event.failure.map(|why| tracing::field::display(Clean(why))),
         caller = event.caller,
         duration_us = u64::try_from(event.duration.as_micros()).unwrap_or(u64::MAX),
-        "call decided"
+        "decided"
     );
 }
 

@@ -51,9 +51,15 @@ async fn open_streams_do_not_hold_the_end_up() {
     let sidecar = start().await;
     let mut admin = sidecar.admin_client().await;
     let request = proto::admin::v1::WatchDecisionsRequest {};
-    let mut watch = admin.watch_decisions(request).await.unwrap().into_inner();
+    let mut decisions = admin.watch_decisions(request).await.unwrap().into_inner();
+    let mut manager = store_client(unix_channel(&sidecar.unix()).await);
+    let request = proto::v1::WatchSessionsRequest::default();
+    let mut sessions = manager.watch_sessions(request).await.unwrap().into_inner();
+    assert!(sessions.message().await.unwrap().is_some());
     sidecar.stop.cancel();
-    assert!(watch.message().await.unwrap().is_none());
+    assert!(decisions.message().await.unwrap().is_none());
+    let ended = sessions.message().await.unwrap_err();
+    assert_eq!(ended.code(), tonic::Code::Unavailable);
     let end = tokio::time::timeout(Duration::from_secs(10), sidecar.task);
     end.await.unwrap().unwrap().unwrap();
 }
