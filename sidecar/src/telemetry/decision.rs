@@ -108,8 +108,26 @@ impl fmt::Display for Target<'_> {
             f.write_str(method.get(..end).unwrap_or_default())?;
             f.write_char(' ')?;
         }
-        f.write_str(self.0.target)
+        f.write_str(match self.0.target {
+            "" => as_received(&self.0.call.target),
+            matched => matched,
+        })
     }
+}
+
+/// The longest part of a target that nothing matched which is shown, in bytes.
+const MAX_SHOWN_TARGET: usize = 256;
+
+/// What may be shown of a target that nothing matched: no query, and no authority, which could
+/// hold a password.
+fn as_received(target: &str) -> &str {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let path = match path.split_once("://") {
+        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
+        None => path,
+    };
+    let end = path.floor_char_boundary(MAX_SHOWN_TARGET);
+    path.get(..end).unwrap_or_default()
 }
 
 fn subject(event: &DecisionEvent<'_>) -> String {
@@ -127,7 +145,8 @@ pub(super) fn log(event: &DecisionEvent<'_>) {
         target: "decision",
         decision_id = answer.decision_id,
         wire = event.call.kind.as_str(),
-        target = %Clean(Target(event)),
+        // Not `target`, which in JSON is the name of this log.
+        call = %Clean(Target(event)),
         operation = answer.operation.as_deref(),
         outcome = answer.outcome().as_str(),
         reason = answer.reason.code.as_str(),
@@ -139,7 +158,7 @@ pub(super) fn log(event: &DecisionEvent<'_>) {
         failure = event.failure.map(|why| tracing::field::display(Clean(why))),
         caller = event.caller,
         duration_us = u64::try_from(event.duration.as_micros()).unwrap_or(u64::MAX),
-        "call decided"
+        "decided"
     );
 }
 
@@ -198,6 +217,19 @@ fn note(event: &DecisionEvent<'_>, name: &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_is_shown_without_query_and_password() {
+        for (target, expected) in [
+            ("/a?token=secret", "/a"),
+            ("/a#secret", "/a"),
+            ("http://user:secret@host/a?b", "/a"),
+            ("http://user:secret@host", "/"),
+            ("books.delete", "books.delete"),
+        ] {
+            assert_eq!(as_received(target), expected);
+        }
+    }
 
     #[test]
     fn text_from_outside_writes_no_lines_or_colours() {
