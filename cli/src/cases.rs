@@ -1,8 +1,13 @@
 //! Cases: calls with the answers that a policy should give, as data beside the policy.
+//!
+//! The keys are those of the project's own `tests/cases`, as far as a file can tell without a
+//! store: who calls is stated, so `as` names a subject.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use auth_core::{outcome::Outcome, policy::scalar::At, principal::Principal, wire::WireKind};
+use auth_core::{
+    outcome::Outcome, policy::scalar::At, principal::Principal, session::JsonObject, wire::WireKind,
+};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{
@@ -25,10 +30,30 @@ struct CaseFile {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    /// What is called, as `sidegate can` takes it.
-    can: String,
-    /// How; `http` where nothing is said.
-    wire: Option<String>,
+    /// What it shows.
+    #[serde(default)]
+    name: String,
+    /// The call.
+    call: CallFile,
+    /// What should come out.
+    expect: Expected,
+}
+
+/// A call: the target under the name of its wire, and who calls.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CallFile {
+    http: Option<String>,
+    grpc: Option<String>,
+    websocket: Option<String>,
+    cli: Option<String>,
+    mcp: Option<String>,
+    queue: Option<String>,
+    schedule: Option<String>,
+    rpc: Option<String>,
+    /// The name of a wire of the app's own, and a target on it.
+    #[serde(default)]
+    custom: BTreeMap<String, String>,
     /// The host called.
     host: Option<String>,
     /// Somebody with no claims.
@@ -37,9 +62,7 @@ struct Case {
     /// A session.
     session: Option<StatedSession>,
     /// What the call is about.
-    data: Option<serde_json::Map<String, serde_json::Value>>,
-    /// What should come out.
-    expect: Expected,
+    data: Option<JsonObject>,
 }
 
 /// What should come out; what is left out may be anything.
@@ -99,8 +122,10 @@ impl<'de> Deserialize<'de> for Expected {
 pub struct CaseResult {
     /// Its line in the file.
     pub line: usize,
+    /// What it shows.
+    pub name: String,
     /// What is called.
-    pub can: String,
+    pub call: String,
     /// Whether it came out as it says.
     pub passed: bool,
     /// The outcome.
@@ -122,17 +147,19 @@ pub async fn run(policy: &Path, cases: &Path) -> Result<Vec<CaseResult>, Failure
         value: case, line, ..
     } in file.cases
     {
-        let can = case.can.clone();
+        let title = case.call.title();
         let at = |failure: Failure| {
             let message = format!("{}:{line}: {}", cases.display(), failure.message);
             Failure::new(Exit::BadFile, message)
         };
-        let (question, Expected(expected)) = case.read().map_err(at)?;
+        let question = case.call.question().map_err(at)?;
+        let Expected(expected) = case.expect;
         let decision = decider.decide(question).await;
         let differences = expected.differences(&decision);
         results.push(CaseResult {
             line,
-            can,
+            name: case.name,
+            call: title,
             passed: differences.is_empty(),
             outcome: decision.outcome,
             differences,
@@ -148,14 +175,46 @@ fn read(path: &Path) -> Result<CaseFile, Failure> {
         .map_err(|err| Failure::new(Exit::BadFile, format!("`{}`: {err}", path.display())))
 }
 
-impl Case {
-    fn read(self) -> Result<(Question, Expected), Failure> {
-        let kind = match &self.wire {
-            None => WireKind::Http,
-            Some(name) => WireKind::parse(name)
-                .ok_or_else(|| Failure::usage(format!("`{}` is no wire", name.escape_debug())))?,
-        };
-        let (method, target) = split_target(&kind, &self.can)?;
+impl CallFile {
+    /// The one wire that is named, and the target on it.
+    fn target(&self) -> Result<(WireKind, &str), Failure> {
+        let built_in = [
+            (WireKind::Http, &self.http),
+            (WireKind::Grpc, &self.grpc),
+            (WireKind::WebSocket, &self.websocket),
+            (WireKind::Cli, &self.cli),
+            (WireKind::Mcp, &self.mcp),
+            (WireKind::Queue, &self.queue),
+            (WireKind::Schedule, &self.schedule),
+            (WireKind::Rpc, &self.rpc),
+        ];
+        let built_in = built_in
+            .into_iter()
+            .filter_map(|(kind, target)| target.as_deref().map(|target| (kind, target)));
+        let custom = self
+            .custom
+            .iter()
+            .filter_map(|(name, target)| Some((WireKind::parse(name)?, target.as_str())));
+        let mut named = built_in.chain(custom);
+        match (named.next(), named.next()) {
+            (Some(only), None) => Ok(only),
+            _ => Err(Failure::usage(
+                "`call` names one wire with a target, as `http: GET /books`",
+            )),
+        }
+    }
+
+    /// The call as people name it.
+    fn title(&self) -> String {
+        self.target().map_or_else(
+            |_| String::new(),
+            |(kind, target)| format!("{kind} {target}"),
+        )
+    }
+
+    fn question(self) -> Result<Question, Failure> {
+        let (kind, target) = self.target()?;
+        let (method, target) = split_target(&kind, target)?;
         let who = match (self.subject, self.session) {
             (Some(_), Some(_)) => {
                 return Err(Failure::usage("`as` and `session` say both who calls"));
@@ -164,16 +223,17 @@ impl Case {
             (None, Some(session)) => Who::stated(session),
             (None, None) => Who::Nobody,
         };
-        let data = self.data.as_ref().map(serde_json::to_string).transpose();
-        let question = Question {
+        let data = self
+            .data
+            .map(|data| serde_json::Value::Object(data).to_string());
+        Ok(Question {
             kind,
             host: self.host,
             method,
             target,
-            data: data.unwrap_or_default().unwrap_or_default(),
+            data: data.unwrap_or_default(),
             who,
-        };
-        Ok((question, self.expect))
+        })
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use auth_core::policy::settings::Settings;
 use clap::Args;
-use sidecar::{StartError, drain, runtime, telemetry};
+use sidecar::{StartError, drain, runtime, store::sqlite::OpenError, telemetry};
 
 use crate::{exit::Exit, failure::Failure, output};
 
@@ -70,7 +70,7 @@ pub(super) fn finished(
 pub(super) fn failure(err: &StartError) -> Failure {
     let exit = match err {
         StartError::Config(policy) => return Failure::policy(policy),
-        StartError::Bind(_) => Exit::Conflict,
+        StartError::Bind(_) | StartError::Store(OpenError::Held(_)) => Exit::Conflict,
         _ => Exit::Unexpected,
     };
     let mut message = err.to_string();
@@ -79,7 +79,13 @@ pub(super) fn failure(err: &StartError) -> Failure {
         message = format!("{message}: {err}");
         cause = err.source();
     }
-    Failure::new(exit, message)
+    let failure = Failure::new(exit, message);
+    match err {
+        StartError::Bind(_) => failure.next(
+            "take other ports: `sidegate dev --port 0`, or `SIDEGATE__LISTEN__HTTP=127.0.0.1:PORT`",
+        ),
+        _ => failure,
+    }
 }
 
 /// The environment, as far as it is text.

@@ -130,9 +130,14 @@ impl Verdict {
         let cases = self.cases.as_deref().unwrap_or_default();
         for case in cases.iter().filter(|case| !case.passed) {
             let words = case.differences.join("; ");
-            let can = output::printable(&case.can);
+            let what = if case.name.is_empty() {
+                &case.call
+            } else {
+                &case.name
+            };
+            let what = output::printable(what);
             lines.push(format!(
-                "{} line {}: {can}: {words}",
+                "{} line {}: {what}: {words}",
                 style::bad("failed"),
                 case.line
             ));

@@ -57,16 +57,12 @@ fn the_cases_of_init_pass_and_one_that_is_wrong_fails_with_4() {
     assert!(ran.stdout.contains("5 of 5 cases passed"), "{ran:?}");
     let path = dir.path().join("sidegate.test.yaml");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(
-        &path,
-        text.replace("GET /books, expect: allow", "GET /books, expect: deny"),
-    )
-    .unwrap();
+    fs::write(&path, text.replacen("expect: allow", "expect: deny", 1)).unwrap();
     let ran = run(dir.path(), &args);
     assert_eq!(ran.code, 4, "{ran:?}");
     assert!(
         ran.stdout
-            .contains("line 3: GET /books: outcome is allow, not deny"),
+            .contains("line 3: anybody may look: outcome is allow, not deny"),
         "{ran:?}"
     );
     let ran = run(dir.path(), &[&args[..], &["-o", "json"]].concat());
@@ -82,14 +78,21 @@ fn a_case_that_makes_no_sense_is_named_with_its_line() {
     run(dir.path(), &["init"]);
     for (case, words) in [
         (
-            "{ can: /books, expect: allow }",
+            "{ call: { http: /books }, expect: allow }",
             "bad.yaml:2: `/books` is no HTTP call",
         ),
-        ("{ can: GET /books, expect: alow }", "`alow` is no outcome"),
-        ("{ can: GET /books, exspect: allow }", "exspect"),
         (
-            "{ can: GET /x, as: u1, session: {}, expect: allow }",
+            "{ call: { http: GET /books }, expect: alow }",
+            "`alow` is no outcome",
+        ),
+        ("{ call: { http: GET /books }, exspect: allow }", "exspect"),
+        (
+            "{ call: { http: GET /x, as: u1, session: {} }, expect: allow }",
             "say both who calls",
+        ),
+        (
+            "{ call: { http: GET /x, cli: x }, expect: allow }",
+            "names one wire",
         ),
     ] {
         fs::write(dir.path().join("bad.yaml"), format!("cases:\n  - {case}\n")).unwrap();

@@ -1,6 +1,8 @@
 //! The real binary, as people and programs run it.
 
 #[cfg(test)]
+mod asks;
+#[cfg(test)]
 mod can;
 #[cfg(test)]
 mod dev;
@@ -12,3 +14,7 @@ mod help;
 mod mistakes;
 #[cfg(test)]
 mod run;
+#[cfg(test)]
+mod running;
+#[cfg(test)]
+mod sessions;
