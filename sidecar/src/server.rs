@@ -25,6 +25,7 @@ use crate::{
 
 mod routes;
 mod services;
+mod timed;
 
 /// How long requests in flight may take once the sidecar drains.
 const DRAIN_GRACE: Duration = Duration::from_secs(20);

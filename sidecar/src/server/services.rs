@@ -17,6 +17,7 @@ use tonic::service::Routes;
 use super::{
     Bound, Running,
     routes::{self, GrpcRoutes},
+    timed::Timed,
 };
 use crate::{
     builder::StartError,
@@ -50,7 +51,7 @@ impl Bound {
     }
 
     /// What the admin socket serves.
-    pub(super) fn admin_routes(&self, running: &Running) -> Result<Routes, StartError> {
+    pub(super) fn admin_routes(&self, running: &Running) -> Result<Timed<Routes>, StartError> {
         let parts = AdminParts {
             engine: Arc::clone(&self.parts.engine),
             reloader: Arc::clone(&self.parts.reloader),
@@ -67,7 +68,7 @@ impl Bound {
         let store =
             SessionStoreServiceServer::new(store).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let routes = routes::common(&running.health)?;
-        Ok(routes.add_service(admin).add_service(store))
+        Ok(routes::timed(routes.add_service(admin).add_service(store)))
     }
 
     fn session_store(&self, shutdown: CancellationToken) -> SessionStoreEdge {

@@ -8,6 +8,7 @@ use std::{
 use auth_core::{
     decision::ReasonCode,
     observe::{DecisionEvent, Refusal},
+    principal::Principal,
     store::Death,
 };
 
@@ -89,7 +90,7 @@ impl DecisionSeen {
                 .as_deref()
                 .unwrap_or("")
                 .to_owned(),
-            subject: subject(event),
+            subject: principal(event).map_or_else(String::new, ToString::to_string),
             caller: event.caller.to_owned(),
             duration: event.duration,
         }
@@ -130,11 +131,9 @@ fn as_received(target: &str) -> &str {
     path.get(..end).unwrap_or_default()
 }
 
-fn subject(event: &DecisionEvent<'_>) -> String {
-    let session = event.answer.session.as_ref();
-    session
-        .and_then(|session| session.identity.subject.as_ref())
-        .map_or_else(String::new, ToString::to_string)
+fn principal<'a>(event: &DecisionEvent<'a>) -> Option<&'a Principal> {
+    let session = event.answer.session.as_ref()?;
+    session.identity.subject.as_ref()
 }
 
 /// Writes the decision's one line.
@@ -151,7 +150,7 @@ pub(super) fn log(event: &DecisionEvent<'_>) {
         outcome = answer.outcome().as_str(),
         reason = answer.reason.code.as_str(),
         requirement = answer.reason.requirement.as_deref(),
-        principal = %Clean(subject(event)),
+        principal = principal(event).map(|who| tracing::field::display(Clean(who))),
         session = session.or(event.presented).map(tracing::field::display),
         credential = answer.credential.as_str(),
         refusal = event.refusal.map(|why| tracing::field::display(Clean(why))),
@@ -198,6 +197,7 @@ const fn credential_event(refusal: &Refusal) -> &'static str {
 }
 
 fn note(event: &DecisionEvent<'_>, name: &'static str) {
+    let peer = &event.call.peer.address;
     let answer = event.answer;
     let session = answer.session.as_ref().and_then(|session| session.id());
     tracing::warn!(
@@ -205,9 +205,9 @@ fn note(event: &DecisionEvent<'_>, name: &'static str) {
         event = name,
         decision_id = answer.decision_id,
         operation = answer.operation.as_deref(),
-        principal = %Clean(subject(event)),
+        principal = principal(event).map(|who| tracing::field::display(Clean(who))),
         session = session.or(event.presented).map(tracing::field::display),
-        peer = %Clean(&event.call.peer.address),
+        peer = %Clean(peer),
         caller = event.caller,
         why = event.refusal.map(Refusal::label),
         "security event"

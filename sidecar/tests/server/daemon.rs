@@ -94,7 +94,9 @@ async fn a_decision_has_one_line_without_secrets_or_forged_lines() {
         client.authorize(request).await.unwrap();
     }
     signal(&child, "TERM");
-    let (_, said) = end(child);
+    // Apart, so that the client goes on to answer while the daemon drains.
+    let ended = tokio::task::spawn_blocking(|| end(child));
+    let (_, said) = ended.await.unwrap();
     assert!(!said.contains("CANARY"), "{said}");
     assert!(!said.contains('\u{1b}'), "{said}");
     let lines: Vec<serde_json::Value> = said
