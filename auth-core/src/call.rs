@@ -15,6 +15,9 @@ use crate::{
     wire::{Deliverable, WireKind},
 };
 
+/// The longest handle accepted, in bytes: claims of a foreign token may be in it.
+const MAX_SEALED_BYTES: usize = 24 * 1024;
+
 /// How long a handle is good.
 pub const CALL_LIFETIME: Duration = Duration::from_secs(300);
 
@@ -38,11 +41,15 @@ pub enum CallSession {
         token_id: String,
         /// When the token ends.
         expires_at: Timestamp,
+        /// Who it is for, as JSON: the token is not there when the handle comes back.
+        identity: String,
     },
     /// One that cannot be changed: of a static token or an API key.
     Fixed {
         /// What it is of, in words.
         of: String,
+        /// Who it is for, as JSON.
+        identity: String,
     },
 }
 
@@ -82,7 +89,7 @@ impl CallHandle {
     /// reason.
     #[must_use]
     pub fn open(sealed: &[u8], keys: &Keyring, caller: &Caller, now: Timestamp) -> Option<Self> {
-        if sealed.len() > 4096 {
+        if sealed.len() > MAX_SEALED_BYTES {
             return None;
         }
         let handle = Self::decode(&keys.open(sealed)?)?;
@@ -121,6 +128,7 @@ impl CallHandle {
                 session,
                 token_id,
                 expires_at,
+                identity,
             } => {
                 out.byte(2);
                 out.text(&session.issuer);
@@ -128,10 +136,12 @@ impl CallHandle {
                 out.text(&session.discriminator);
                 out.text(token_id);
                 out.time(*expires_at);
+                out.text(identity);
             }
-            CallSession::Fixed { of } => {
+            CallSession::Fixed { of, identity } => {
                 out.byte(3);
                 out.text(of);
+                out.text(identity);
             }
         }
         out.0
@@ -227,8 +237,12 @@ impl Reader<'_> {
                 },
                 token_id: self.text()?,
                 expires_at: self.time()?,
+                identity: self.text()?,
             },
-            3 => CallSession::Fixed { of: self.text()? },
+            3 => CallSession::Fixed {
+                of: self.text()?,
+                identity: self.text()?,
+            },
             _ => return None,
         })
     }
@@ -280,9 +294,11 @@ mod tests {
                 },
                 token_id: "j".into(),
                 expires_at: NOW,
+                identity: "{}".into(),
             },
             CallSession::Fixed {
                 of: "API key".into(),
+                identity: "{}".into(),
             },
         ] {
             let sent = handle(session);

@@ -55,6 +55,11 @@ fn call_session(session: Option<&Session>, token: Option<TokenHash>) -> CallSess
     let Some(session) = session else {
         return CallSession::Anonymous;
     };
+    let identity = || serde_json::to_string(&session.identity).unwrap_or_default();
+    let fixed = |of: &str| CallSession::Fixed {
+        of: of.to_owned(),
+        identity: identity(),
+    };
     match (&session.origin, token) {
         (Origin::Stored(record), Some(token)) => CallSession::Stored {
             id: record.id,
@@ -72,16 +77,11 @@ fn call_session(session: Option<&Session>, token: Option<TokenHash>) -> CallSess
             session: session.clone(),
             token_id: token_id.clone().unwrap_or_default(),
             expires_at: *expires_at,
+            identity: identity(),
         },
-        (Origin::ApiKey { .. }, _) => CallSession::Fixed {
-            of: "API key".into(),
-        },
-        (Origin::Static, _) => CallSession::Fixed {
-            of: "static token".into(),
-        },
-        (Origin::Stated | Origin::Stored(_), _) => CallSession::Fixed {
-            of: "statement".into(),
-        },
+        (Origin::ApiKey { .. }, _) => fixed("API key"),
+        (Origin::Static, _) => fixed("static token"),
+        (Origin::Stated | Origin::Stored(_), _) => fixed("statement"),
     }
 }
 

@@ -55,8 +55,24 @@ impl Engine {
                 let record = listed.ok_or(SessionError::Gone)?.record;
                 Ok(Some(Arc::new(stored(record, &handle.strategy))))
             }
-            CallSession::External { .. } => Err(SessionError::ReadOnly("foreign token")),
-            CallSession::Fixed { of } => Err(read_only(of)),
+            CallSession::External {
+                session,
+                expires_at,
+                identity,
+                ..
+            } => {
+                let now = self.clock.now();
+                let (attributes, version) = self
+                    .store
+                    .foreign_attributes(&handle.tenant, session, now)
+                    .await?;
+                let session =
+                    external(session.clone(), identity, attributes, version, *expires_at)?;
+                Ok(Some(Arc::new(session)))
+            }
+            CallSession::Fixed { of, identity } => {
+                Ok(Some(Arc::new(fixed(&handle.strategy, of, identity)?)))
+            }
         }
     }
 
@@ -270,6 +286,7 @@ impl Engine {
             CallSession::External {
                 session,
                 expires_at,
+                identity,
                 ..
             } => {
                 let (attributes, version) = self
@@ -277,10 +294,11 @@ impl Engine {
                     .update_foreign(&handle.tenant, session, version, change, *expires_at, now)
                     .await
                     .map_err(update_error)?;
-                let session = external(session.clone(), attributes, version, *expires_at);
+                let session =
+                    external(session.clone(), identity, attributes, version, *expires_at)?;
                 (session, self.reseal(handle)?)
             }
-            CallSession::Fixed { of } => return Err(read_only(of)),
+            CallSession::Fixed { of, .. } => return Err(read_only(of)),
         };
         Ok(SessionChange {
             session: Arc::new(session),
@@ -323,20 +341,8 @@ impl Engine {
             CallSession::Stored { id, .. } => {
                 self.clear_stored(&handle, id, scope, ending, now).await?
             }
-            CallSession::External {
-                session,
-                token_id,
-                expires_at,
-            } => {
-                let handle_of_token = foreign_handle(session, token_id);
-                let foreign = handle_of_token.ok_or(SessionError::ReadOnly("foreign token"))?;
-                let until = expires_at.plus(CLOCK_LEEWAY);
-                self.store
-                    .revoke_foreign(&handle.tenant, &session.issuer, foreign, until, ending, now)
-                    .await?;
-                1
-            }
-            CallSession::Fixed { of } => return Err(read_only(of)),
+            CallSession::External { .. } => self.clear_foreign(&handle, scope, ending, now).await?,
+            CallSession::Fixed { of, .. } => return Err(read_only(of)),
         };
         if ended > 0 {
             let event = SessionEvent::Ended {
@@ -379,6 +385,49 @@ impl Engine {
             .await?)
     }
 
+    /// Ends the use of a foreign token with us: of this one, or of all that its subject has (R18).
+    async fn clear_foreign(
+        &self,
+        handle: &CallHandle,
+        scope: ClearScope,
+        ending: Ending,
+        now: Timestamp,
+    ) -> Result<u64, SessionError> {
+        let CallSession::External {
+            session,
+            token_id,
+            expires_at,
+            identity,
+        } = &handle.session
+        else {
+            return Ok(0);
+        };
+        match (scope, identity_of(identity)?.subject) {
+            (ClearScope::This, _) => {
+                let named = foreign_handle(session, token_id);
+                let named = named.ok_or(SessionError::ReadOnly("foreign token"))?;
+                let until = expires_at.plus(CLOCK_LEEWAY);
+                let (tenant, issuer) = (&handle.tenant, &session.issuer);
+                self.store
+                    .revoke_foreign(tenant, issuer, named, until, ending, now)
+                    .await?;
+                Ok(1)
+            }
+            (ClearScope::All, Some(subject)) => {
+                let (tenant, subject) = (&handle.tenant, &subject);
+                Ok(self
+                    .store
+                    .revoke_subject(tenant, subject, None, ending, now)
+                    .await?
+                    .max(1))
+            }
+            // Which of the issuer's other sessions live only the issuer knows.
+            (ClearScope::Others, _) | (ClearScope::All, None) => {
+                Err(SessionError::ReadOnly("foreign token"))
+            }
+        }
+    }
+
     /// What must happen on the wire after a log-out.
     fn cleared(&self, handle: &CallHandle, scope: ClearScope) -> Vec<WireUpdate> {
         if scope == ClearScope::Others {
@@ -413,23 +462,46 @@ fn stored(record: SessionRecord, strategy: &str) -> Session {
 
 fn external(
     session: ForeignSession,
+    identity: &str,
     attributes: JsonObject,
     version: u64,
     expires_at: Timestamp,
-) -> Session {
+) -> Result<Session, SessionError> {
     let origin = Origin::External {
         session,
         token_id: None,
         expires_at,
         version,
     };
-    Session::new(
+    let matching = ScopeMatching::Exact;
+    Ok(Session::new(
         origin,
         "bearer".into(),
-        Identity::default(),
+        identity_of(identity)?,
         attributes,
-        ScopeMatching::Exact,
-    )
+        matching,
+    ))
+}
+
+/// The session of a credential that holds all there is to know of it.
+fn fixed(strategy: &str, of: &str, identity: &str) -> Result<Session, SessionError> {
+    let origin = if of == "static token" {
+        Origin::Static
+    } else {
+        Origin::Stated
+    };
+    let (identity, matching) = (identity_of(identity)?, ScopeMatching::Hierarchical);
+    Ok(Session::new(
+        origin,
+        strategy.into(),
+        identity,
+        JsonObject::new(),
+        matching,
+    ))
+}
+
+fn identity_of(json: &str) -> Result<Identity, SessionError> {
+    serde_json::from_str(json).map_err(|_| SessionError::CallInvalid)
 }
 
 /// The connection of a call is bound to its new session, where the edge can do that.
