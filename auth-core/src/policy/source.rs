@@ -13,6 +13,7 @@ use super::{
     file::PolicyFile,
     scalar::At,
 };
+use crate::suggest::did_you_mean;
 
 /// The largest policy file, in bytes.
 pub const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
@@ -271,13 +272,118 @@ fn yaml_error(path: &Path, text: &str, err: &serde_saphyr::Error) -> Diagnostic 
     let place = err.location();
     let line = place.map_or(0, |place| usize::try_from(place.line()).unwrap_or(0));
     let column = place.map_or(0, |place| usize::try_from(place.column()).unwrap_or(0));
+    let words = err.without_snippet().to_string();
+    let (message, length, help) = reword(plain_words(&words));
     Diagnostic {
         file: path.display().to_string(),
         line,
         column,
-        length: 1,
-        message: err.without_snippet().to_string(),
-        help: None,
+        length,
+        message,
+        help,
         source_line: source_line(text, line),
+    }
+}
+
+/// The parser's words without the place, which is shown beside the source, and without advice for
+/// programmers.
+fn plain_words(words: &str) -> &str {
+    let words = words
+        .rfind(" at line ")
+        .map_or(words, |at| words.get(..at).unwrap_or(words));
+    words
+        .split(", set DuplicateKeyPolicy")
+        .next()
+        .unwrap_or(words)
+}
+
+/// Says an unknown key or choice in our words, with what may have been meant; answers the message,
+/// how many characters it is about, and the help.
+fn reword(words: &str) -> (String, usize, Option<String>) {
+    for (start, what) in [("unknown field `", "key"), ("unknown variant `", "choice")] {
+        let Some((name, known)) = words
+            .strip_prefix(start)
+            .and_then(|rest| rest.split_once("`, expected "))
+        else {
+            continue;
+        };
+        let known = known.trim_start_matches("one of ");
+        let known: Vec<&str> = known
+            .split(", ")
+            .map(|name| name.trim_matches('`'))
+            .collect();
+        let help = match did_you_mean(name, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("it may be {}", known.join(", ")),
+        };
+        return (
+            format!("unknown {what} `{name}`"),
+            name.chars().count(),
+            Some(help),
+        );
+    }
+    if let Some(key) = words.strip_prefix("duplicate mapping key: ") {
+        return (format!("`{key}` stands twice"), key.chars().count(), None);
+    }
+    (words.to_owned(), 1, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> Diagnostic {
+        let err = Document::parse(Path::new("f.yaml"), text.to_owned()).unwrap_err();
+        err.diagnostics.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn a_fault_names_its_place_and_what_was_meant() {
+        for (text, place, message, help) in [
+            (
+                "operatoins: {}\n",
+                (1, 1),
+                "unknown key `operatoins`",
+                "did you mean `operations`?",
+            ),
+            (
+                "strategies:\n  - cookei: {}\n",
+                (2, 5),
+                "unknown choice `cookei`",
+                "did you mean `cookie`?",
+            ),
+            (
+                "app: a\nzzzzzz: 1\n",
+                (2, 1),
+                "unknown key `zzzzzz`",
+                "it may be listen, store",
+            ),
+            ("app: a\napp: b\n", (2, 1), "`app` stands twice", ""),
+            (
+                "sessions: { idle: 5 }\n",
+                (1, 19),
+                "`5` is no span of time",
+                "",
+            ),
+            ("store: { redis: {} }\n", (1, 17), "not in this build", ""),
+            (
+                "operations:\n  a:\n    use: [ { audit: {} } ]\n",
+                (3, 10),
+                "not in this build",
+                "",
+            ),
+            (
+                "operations:\n  a:\n    require: [ x ]\n",
+                (3, 14),
+                "`require_all: [a, b]`",
+                "",
+            ),
+        ] {
+            let fault = fault(text);
+            assert_eq!((fault.line, fault.column), place, "{text}: {fault}");
+            assert!(fault.message.contains(message), "{text}: {fault}");
+            assert!(!fault.message.contains(" at line "), "{text}: {fault}");
+            assert!(fault.help.unwrap_or_default().contains(help), "{text}");
+        }
     }
 }
