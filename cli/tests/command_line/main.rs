@@ -5,6 +5,8 @@ mod asks;
 #[cfg(test)]
 mod can;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod dev;
 #[cfg(test)]
 mod files;

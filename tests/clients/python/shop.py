@@ -15,7 +15,8 @@ from grpc_tools import protoc
 address, token_file, proto_dir, stubs = sys.argv[1:5]
 os.makedirs(stubs, exist_ok=True)
 files = ["wire", "session", "authorization"]
-arguments = ["protoc", f"-I{proto_dir}", f"--python_out={stubs}", f"--grpc_python_out={stubs}"]
+well_known = os.path.join(os.path.dirname(protoc.__file__), "_proto")
+arguments = ["protoc", f"-I{proto_dir}", f"-I{well_known}", f"--python_out={stubs}", f"--grpc_python_out={stubs}"]
 if protoc.main(arguments + [f"sidegate/v1/{name}.proto" for name in files]) != 0:
     sys.exit("the .proto files do not compile")
 sys.path.insert(0, stubs)
