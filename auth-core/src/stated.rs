@@ -74,3 +74,34 @@ impl StatedSession {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_of_a_session_is_named() {
+        let json = r#"{"subject":"u1","role":"admin"}"#;
+        let err = serde_json::from_str::<StatedSession>(json).unwrap_err();
+        assert!(err.to_string().contains("unknown field `role`"), "{err}");
+    }
+
+    #[test]
+    fn a_stated_session_has_all_its_parts() {
+        let session = serde_json::from_str::<StatedSession>(
+            r#"{"subject":"idp/u1","auth_time":"2026-01-01T00:00:00Z","scopes":["a"],"amr":["pwd"]}"#,
+        )
+        .unwrap()
+        .into_session();
+        let identity = session.identity;
+        assert_eq!(identity.subject, Principal::new("idp", "u1").ok());
+        assert_eq!(
+            identity.auth_time,
+            Some(Timestamp::from_seconds(1_767_225_600))
+        );
+        assert_eq!(
+            (identity.scopes, identity.amr),
+            (vec!["a".to_owned()], vec!["pwd".to_owned()])
+        );
+    }
+}

@@ -6,7 +6,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use auth_core::{
-    outcome::Outcome, policy::scalar::At, principal::Principal, session::JsonObject, wire::WireKind,
+    outcome::Outcome, policy::scalar::At, principal::Principal, session::JsonObject,
+    stated::StatedSession, wire::WireKind,
 };
 use serde::{Deserialize, Deserializer, Serialize, de};
 
@@ -15,7 +16,6 @@ use crate::{
     decide::Decider,
     exit::Exit,
     failure::Failure,
-    stated::StatedSession,
     view::decision::DecisionView,
 };
 

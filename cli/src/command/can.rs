@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use auth_core::{principal::Principal, wire::WireKind};
+use auth_core::{principal::Principal, stated::StatedSession, wire::WireKind};
 use clap::Args;
 
 use super::converse;
@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     input,
     output::{self, Output},
-    stated::StatedSession,
+    stated,
     view::decision::DecisionView,
 };
 
@@ -172,7 +172,7 @@ impl WhoArgs {
         }
         if let Some(session) = &self.session {
             let json = input::value("--session", session)?;
-            return Ok(Who::Session(Box::new(StatedSession::parse(&json)?), json));
+            return Ok(Who::Session(Box::new(stated::parse(&json)?), json));
         }
         if let Some(token) = &self.token {
             return Ok(Who::Token(input::secret("--token", token)?));
