@@ -71,6 +71,9 @@ impl fmt::Display for Grant {
     }
 }
 
+/// Stands for every namespace; no policy file can name it, since it is no namespace.
+const ANY_NAMESPACE: &str = "*";
+
 /// A named process that asks Sidegate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -114,7 +117,7 @@ impl Caller {
                 Grant::Admin,
             ]
             .into(),
-            sign_in: [crate::principal::LOCAL_NAMESPACE.to_owned()].into(),
+            sign_in: [ANY_NAMESPACE.to_owned()].into(),
             claims: None,
             ..Self::new(name)
         }
@@ -135,7 +138,7 @@ impl Caller {
     /// Whether it may sign in principals of this namespace.
     #[must_use]
     pub fn may_sign_in(&self, namespace: &str) -> bool {
-        self.sign_in.contains(namespace)
+        self.sign_in.contains(namespace) || self.sign_in.contains(ANY_NAMESPACE)
     }
 
     /// Whether it may set this claim.

@@ -53,6 +53,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 #[command(help_template = TEMPLATE)]
 pub enum Command {
+    /// Runs a demo shop, or the files of a directory, and shows decisions live.
+    Dev(command::dev::DevArgs),
+    /// Runs Sidegate.
+    Serve(command::serve::ServeArgs),
     /// Writes the smallest policy file and cases that test it; never overwrites.
     Init(command::init::InitArgs),
     /// Reads a policy file and says everything that is wrong with it.

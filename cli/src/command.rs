@@ -4,11 +4,13 @@ use crate::{args::Command, exit::Exit, failure::Failure, output::Output};
 
 pub mod can;
 pub mod completion;
+pub mod dev;
 pub mod health;
 pub mod init;
 pub mod key;
 pub mod reload;
 pub mod schema;
+pub mod serve;
 pub mod session;
 pub mod status;
 pub mod validate;
@@ -20,6 +22,8 @@ pub mod validate;
 /// Returns [`Failure`] with the exit code when it was not done.
 pub fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
     match command {
+        Command::Dev(args) => dev::run(args, output),
+        Command::Serve(args) => serve::run(args),
         Command::Init(args) => init::run(&args, output),
         Command::Validate(args) => validate::run(&args, output),
         Command::Can(args) => can::run(*args, output),

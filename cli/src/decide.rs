@@ -8,7 +8,13 @@ use auth_core::{
     engine::{Engine, Parts, Who as Identity},
     explain::Explanation,
     keys::{Keyring, MasterKey},
-    policy::{Natives, Policy, diagnostic::PolicyError, source::Disk},
+    policy::{
+        Natives, Policy,
+        compile::BuiltInSources,
+        diagnostic::PolicyError,
+        settings::Settings,
+        source::{Disk, Document},
+    },
     random::SystemRandom,
     session::Tenant,
     store::memory::MemoryStore,
@@ -27,9 +33,25 @@ use crate::{
 ///
 /// # Errors
 ///
-/// Returns [`PolicyError`] with everything that is wrong.
+/// Returns [`PolicyError`] with everything that is wrong, in the platform's part too.
 pub fn load(path: &Path) -> Result<Policy, PolicyError> {
-    Policy::load(path, &Disk, &Natives::default())
+    let documents = Document::load(path, &Disk)?;
+    // The environment belongs to a running Sidegate and not to the file.
+    let settings = Settings::from_documents(&documents, None, []);
+    let natives = Natives::default();
+    let policy = Policy::compile(&documents, &Disk, &BuiltInSources, &natives);
+    match (settings, policy) {
+        (Ok(_), policy) => policy,
+        (Err(error), Ok(_)) => Err(error),
+        (Err(mut error), Err(other)) => {
+            for diagnostic in other.diagnostics {
+                if !error.diagnostics.contains(&diagnostic) {
+                    error.diagnostics.push(diagnostic);
+                }
+            }
+            Err(error)
+        }
+    }
 }
 
 /// The time of this machine.

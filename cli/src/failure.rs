@@ -99,7 +99,11 @@ impl From<Status> for Failure {
         } else {
             exit_of(status.code())
         };
-        let failure = Self::new(exit, status.message());
+        let message = match status.message() {
+            "" => format!("the server answered {:?} and no more", status.code()),
+            message => message.to_owned(),
+        };
+        let failure = Self::new(exit, message);
         match next_step(reason, status.code()) {
             Some(next) => failure.next(next),
             None => failure,
@@ -130,7 +134,8 @@ fn next_step(reason: &str, code: Code) -> Option<&'static str> {
              the machine of the sidecar with `--data-dir DATA`",
         ),
         "CALLER_UNKNOWN" => Some(
-            "name the file with the caller's token in `SIDEGATE_TOKEN_FILE`, or use the unix socket",
+            "use the admin socket (`--data-dir DIR`), or name the file with the caller's token in \
+             `SIDEGATE_TOKEN_FILE`",
         ),
         "GRANT_MISSING" => Some("add the grant to the caller's `may` in the policy file"),
         "COUNT_MISMATCH" => {
@@ -140,9 +145,9 @@ fn next_step(reason: &str, code: Code) -> Option<&'static str> {
         "POLICY_INVALID" => {
             Some("the old policy stays in force; `sidegate validate FILE` shows the faults")
         }
-        _ if code as i32 == Code::Unimplemented as i32 => Some(
-            "is this a Sidegate, and on this address its admin socket? `sidegate status` tells",
-        ),
+        _ if code as i32 == Code::Unimplemented as i32 => {
+            Some("this may not be the admin socket: `--addr unix:DATA/admin.sock`")
+        }
         _ => None,
     }
 }

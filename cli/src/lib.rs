@@ -5,6 +5,7 @@
 //! - [`output`]: data on stdout as table, JSON or YAML; words on stderr.
 //! - [`exit`]: the exit codes, which are API.
 //! - [`connect`]: how a running Sidegate is found.
+//! - [`cases`]: calls with the answers that a policy should give.
 //! - [`decide`]: deciding from a file, with no server.
 
 #![forbid(unsafe_code)]
@@ -14,6 +15,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 pub mod args;
+pub mod cases;
 pub mod command;
 pub mod connect;
 pub mod decide;

@@ -26,6 +26,7 @@ use auth_core::{
 
 use crate::{
     config::{Config, Loaded, Source},
+    drain,
     edge::forward_auth::ForwardAuthError,
     jwks_fetch::HttpFetcher,
     key_files::{self, KeyFileError},
@@ -87,13 +88,11 @@ pub struct Sidecar;
 
 impl Sidecar {
     /// A sidecar that runs on the policy file at `path`.
-    #[must_use]
     pub fn builder(path: impl Into<PathBuf>) -> SidecarBuilder {
         SidecarBuilder::new(Source::File(path.into()))
     }
 
     /// A sidecar that runs on these documents, the main one first.
-    #[must_use]
     pub fn from_documents(documents: Vec<Document>) -> SidecarBuilder {
         SidecarBuilder::new(Source::Documents(documents))
     }
@@ -208,18 +207,18 @@ impl SidecarBuilder {
     ///
     /// Returns [`StartError::Config`] when the configuration is bad.
     pub fn settings(&self) -> Result<Settings, StartError> {
-        let config = self.config()?;
+        let config = self.config();
         Ok(config.settings(&config.documents()?)?)
     }
 
-    fn config(&self) -> Result<Config, StartError> {
-        Ok(Config {
+    fn config(&self) -> Config {
+        Config {
             source: self.source.clone(),
             data_dir: self.data_dir.clone(),
             environment: self.environment.clone(),
             natives: self.natives.clone(),
-            own_uid: listener::own_uid()?,
-        })
+            own_uid: listener::own_uid(),
+        }
     }
 
     /// Reads the configuration, opens the store and binds all sockets.
@@ -228,7 +227,7 @@ impl SidecarBuilder {
     ///
     /// Returns [`StartError`]; nothing is then listening.
     pub async fn bind(self) -> Result<Bound, StartError> {
-        let config = self.config()?;
+        let config = self.config();
         let Loaded {
             settings,
             policy,
@@ -237,6 +236,7 @@ impl SidecarBuilder {
         let telemetry = Arc::new(Telemetry::new(Arc::new(Metrics::new())));
         let (store, store_promise) = open_store(self.store, &settings)?;
         let keys = key_files::load(&settings.keys, &*self.random, self.clock.now())?;
+        let fetchers = fetchers();
         let engine = Arc::new(Engine::new(EngineParts {
             policy,
             limits: settings.sessions,
@@ -245,7 +245,7 @@ impl SidecarBuilder {
             clock: Arc::clone(&self.clock),
             random: self.random,
             observer: telemetry.clone(),
-            fetchers: fetchers(),
+            fetchers: fetchers.clone(),
         }));
         let callers = Arc::new(ArcSwap::from_pointee(callers));
         let reloader = Arc::new(Reloader::new(
@@ -256,15 +256,18 @@ impl SidecarBuilder {
             Arc::clone(&telemetry),
             self.clock,
         ));
+        // Listened for before anything is served: until then, SIGHUP ends a process.
+        let hangup = self.reload_on_hangup.then(drain::hangups).transpose()?;
         server::bind(server::Parts {
             engine,
+            fetchers,
             reloader,
             callers,
             telemetry,
             settings,
             store_promise,
             serve_telemetry: self.serve_telemetry,
-            reload_on_hangup: self.reload_on_hangup,
+            hangup,
             drain_delay: self.drain_delay,
         })
         .await

@@ -26,6 +26,15 @@ pub fn signals() -> io::Result<impl Future<Output = ()> + Send> {
     })
 }
 
+/// Hears of SIGHUP.
+///
+/// # Errors
+///
+/// Returns the error of the system when the signal cannot be listened for.
+pub fn hangups() -> io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
     tokio::select! {
         _ = terminate.recv() => {}

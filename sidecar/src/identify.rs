@@ -151,11 +151,9 @@ impl KnownCallers {
         let same = |known: &TokenHash| {
             constant_time::verify_slices_are_equal(known.as_bytes(), hash.as_bytes()).is_ok()
         };
-        self.by_token
-            .iter()
-            .filter(|(known, _)| same(known))
-            .map(|(_, caller)| caller)
-            .last()
+        let step = |found, (known, caller)| if same(known) { Some(caller) } else { found };
+        let known = self.by_token.iter().map(|(known, caller)| (known, caller));
+        known.fold(None, step)
     }
 }
 

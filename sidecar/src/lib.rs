@@ -12,6 +12,7 @@ pub mod config;
 pub mod drain;
 pub mod edge;
 pub mod identify;
+pub mod issuer_keys;
 pub mod jwks_fetch;
 pub mod key_files;
 pub mod listener;

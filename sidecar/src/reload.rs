@@ -15,7 +15,10 @@ use auth_core::{
     session::TokenHash,
 };
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::{Mutex, Notify};
+use tokio::{
+    signal::unix::Signal,
+    sync::{Mutex, Notify},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -174,13 +177,10 @@ impl Reloader {
         change(&mut status.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Waits for changes of files, and for SIGHUP where `hangups` says so, until told to stop.
-    pub async fn watch(&self, hangups: bool, stop: CancellationToken) {
+    /// Waits for changes of files, and for SIGHUP where it is listened for, until told to stop.
+    pub async fn watch(&self, mut hangup: Option<Signal>, stop: CancellationToken) {
         let changed = Arc::new(Notify::new());
         let mut watcher = self.watcher(&changed);
-        let mut hangup = hangups
-            .then(|| tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()))
-            .and_then(Result::ok);
         loop {
             let told = async {
                 match &mut hangup {

@@ -55,12 +55,32 @@ pub enum Protocol {
 pub struct Serving {
     /// Stops accepting, and asks open connections to end once their requests have been answered.
     pub drain: CancellationToken,
-    /// The connections that are open.
+    /// The connections that are open, and what accepts them.
     pub connections: TaskTracker,
 }
 
-/// Accepts connections and gives their requests to `service`, until drained.
-pub async fn accept<S, B, I>(
+/// Starts to accept connections and to give their requests to `service`, until drained.
+pub fn start<S, B, I>(
+    listener: Listener,
+    protocol: Protocol,
+    identify: I,
+    service: S,
+    serving: &Serving,
+) where
+    S: tower::Service<Request<tonic::body::Body>, Response = Response<B>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
+    S::Future: Send + 'static,
+    B: hyper::body::Body<Data = Bytes> + Default + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    I: Identify,
+{
+    let accepting = accept(listener, protocol, identify, service, serving.clone());
+    serving.connections.spawn(accepting);
+}
+
+async fn accept<S, B, I>(
     listener: Listener,
     protocol: Protocol,
     identify: I,

@@ -4,36 +4,18 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use auth_core::{
-    authority::HostPattern,
-    clock::Timestamp,
-    engine::Engine,
+    engine::{Engine, KeyFetchers},
     policy::settings::{Address, Settings},
 };
-use proto::{
-    admin::v1::admin_service_server::AdminServiceServer,
-    v1::{
-        authorization_service_server::AuthorizationServiceServer,
-        session_service_server::SessionServiceServer,
-        session_store_service_server::SessionStoreServiceServer,
-    },
-};
-use tokio::sync::broadcast;
+use tokio::{signal::unix::Signal, sync::broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::service::Routes;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     builder::StartError,
-    edge::{
-        admin::{AdminEdge, AdminParts},
-        forward_auth::{self, ForwardAuth},
-        grpc::AuthorizationEdge,
-        health::{self, Readiness},
-        json::{self, Guard},
-        session::SessionEdge,
-        session_store::{SessionLimits, SessionStoreEdge, SessionStoreParts},
-    },
+    edge::health::{self, Readiness},
     identify::{Anybody, Callers, Door, KnownCallers},
+    issuer_keys,
     listener::Listener,
     reload::Reloader,
     serve::{self, Protocol, Serving},
@@ -42,11 +24,9 @@ use crate::{
 };
 
 mod routes;
+mod services;
+mod timed;
 
-use routes::GrpcRoutes;
-
-/// The largest gRPC message accepted, in bytes.
-pub const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 /// How long requests in flight may take once the sidecar drains.
 const DRAIN_GRACE: Duration = Duration::from_secs(20);
 /// Services may connect to their sockets whoever they run as: their user id is what is looked at.
@@ -57,13 +37,14 @@ const ADMIN_SOCKET_MODE: u32 = 0o600;
 /// What a server is made of.
 pub(crate) struct Parts {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) fetchers: KeyFetchers,
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) callers: Arc<ArcSwap<KnownCallers>>,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) settings: Settings,
     pub(crate) store_promise: String,
     pub(crate) serve_telemetry: bool,
-    pub(crate) reload_on_hangup: bool,
+    pub(crate) hangup: Option<Signal>,
     pub(crate) drain_delay: Duration,
 }
 
@@ -237,167 +218,37 @@ impl Bound {
             health: HealthReporter::new(),
         };
         running.serving().await;
-        let listen = self.parts.settings.listen.clone();
-        let grpc = self.grpc_routes(&running.health)?;
+        let grpc = self.grpc_routes(&running)?;
         let admin = self.admin_routes(&running)?;
         let http = self.http_routes()?;
-        let forward_auth = self.forward_auth_routes(&listen)?;
-        let callers = |door| Callers::new(door, Arc::clone(&self.parts.callers));
+        let forward_auth = self.forward_auth_routes()?;
+        let metrics = Arc::clone(self.parts.telemetry.metrics());
+        let probes = health::router(Arc::clone(&self.readiness), metrics);
+        let callers = Callers::new(Door::Data, Arc::clone(&self.parts.callers));
+        let operators = Callers::new(Door::Admin, Arc::clone(&self.parts.callers));
 
-        let Listeners {
-            grpc: grpc_listeners,
-            http: http_listeners,
-            admin: admin_listener,
-            telemetry: telemetry_listener,
-            forward_auth: forward_auth_listener,
-        } = self.listeners;
-        for listener in grpc_listeners {
-            let serving = running.data.clone();
-            let (grpc, callers) = (grpc.clone(), callers(Door::Data));
-            tokio::spawn(serve::accept(
+        let (data, listeners) = (&running.data, self.listeners);
+        for listener in listeners.grpc {
+            serve::start(
                 listener,
                 Protocol::Http2,
-                callers,
-                grpc,
-                serving,
-            ));
+                callers.clone(),
+                grpc.clone(),
+                data,
+            );
         }
-        for listener in http_listeners {
-            let serving = running.data.clone();
-            let (http, callers) = (http.clone(), callers(Door::Data));
-            tokio::spawn(serve::accept(
-                listener,
-                Protocol::Any,
-                callers,
-                http,
-                serving,
-            ));
+        for listener in listeners.http {
+            serve::start(listener, Protocol::Any, callers.clone(), http.clone(), data);
         }
-        if let (Some(listener), Some(routes)) = (forward_auth_listener, forward_auth) {
-            let serving = running.data.clone();
-            tokio::spawn(serve::accept(
-                listener,
-                Protocol::Any,
-                Anybody,
-                routes,
-                serving,
-            ));
+        if let (Some(listener), Some(routes)) = (listeners.forward_auth, forward_auth) {
+            serve::start(listener, Protocol::Any, Anybody, routes, data);
         }
-        let serving = running.data.clone();
-        let admin_callers = callers(Door::Admin);
-        tokio::spawn(serve::accept(
-            admin_listener,
-            Protocol::Http2,
-            admin_callers,
-            admin,
-            serving,
-        ));
-        if let Some(listener) = telemetry_listener {
-            let metrics = Arc::clone(self.parts.telemetry.metrics());
-            let routes = health::router(Arc::clone(&self.readiness), metrics);
-            let serving = running.probes.clone();
-            tokio::spawn(serve::accept(
-                listener,
-                Protocol::Any,
-                Anybody,
-                routes,
-                serving,
-            ));
+        serve::start(listeners.admin, Protocol::Http2, operators, admin, data);
+        if let Some(listener) = listeners.telemetry {
+            serve::start(listener, Protocol::Any, Anybody, probes, &running.probes);
         }
-        start_background(&self.parts, &running);
+        start_background(self.parts, &running);
         Ok(running)
-    }
-
-    /// What a data socket serves over gRPC.
-    fn grpc_routes(&self, health: &HealthReporter) -> Result<GrpcRoutes<Engine>, StartError> {
-        let engine = &self.parts.engine;
-        let authorization = AuthorizationServiceServer::new(AuthorizationEdge::new(engine.clone()))
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let session = SessionServiceServer::new(SessionEdge::new(engine.clone()))
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let store = SessionStoreServiceServer::new(self.session_store(CancellationToken::new()))
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let rest = routes::common(health)?
-            .add_service(session)
-            .add_service(store);
-        Ok(GrpcRoutes::new(authorization, rest))
-    }
-
-    /// What the admin socket serves.
-    fn admin_routes(&self, running: &Running) -> Result<Routes, StartError> {
-        let parts = AdminParts {
-            engine: Arc::clone(&self.parts.engine),
-            reloader: Arc::clone(&self.parts.reloader),
-            readiness: Arc::clone(&self.readiness),
-            telemetry: Arc::clone(&self.parts.telemetry),
-            listeners: self.addresses.lines(),
-            store_promise: self.parts.store_promise.clone(),
-            started_at: self.now(),
-            shutdown: running.data.drain.clone(),
-        };
-        let admin = AdminServiceServer::new(AdminEdge::new(parts))
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let store = self.session_store(running.data.drain.clone());
-        let store =
-            SessionStoreServiceServer::new(store).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let routes = routes::common(&running.health)?;
-        Ok(routes.add_service(admin).add_service(store))
-    }
-
-    fn session_store(&self, shutdown: CancellationToken) -> SessionStoreEdge {
-        let engine = &self.parts.engine;
-        let limits = *engine.limits();
-        SessionStoreEdge::new(SessionStoreParts {
-            store: engine.store(),
-            clock: Arc::clone(engine.clock()),
-            random: Arc::clone(engine.random()),
-            keys: Arc::clone(engine.keys()),
-            limits: Arc::new(move || SessionLimits {
-                lifetime: limits.lifetime,
-                idle: limits.idle,
-                per_subject: limits.per_subject,
-            }),
-            shutdown,
-        })
-    }
-
-    /// What the HTTP listener serves.
-    fn http_routes(&self) -> Result<axum::Router, StartError> {
-        let engine = &self.parts.engine;
-        let listen = &self.parts.settings.listen;
-        let named = listen.hosts.iter().map(String::as_str);
-        // A unix socket's clients have no host to name; curl then says `localhost`.
-        let loopback = ["localhost", "127.0.0.1", "[::1]"];
-        let hosts = named
-            .chain(loopback)
-            .filter_map(|host| HostPattern::parse(host).ok())
-            .collect();
-        let guard = Guard::new(hosts, listen.origins.clone());
-        json::router(
-            AuthorizationEdge::new(engine.clone()),
-            SessionEdge::new(engine.clone()),
-            guard,
-        )
-        .map_err(|error| StartError::Contract(error.to_string()))
-    }
-
-    fn forward_auth_routes(
-        &self,
-        listen: &auth_core::policy::settings::Listen,
-    ) -> Result<Option<axum::Router>, StartError> {
-        let Some(settings) = &listen.forward_auth else {
-            return Ok(None);
-        };
-        let edge = ForwardAuth::new(
-            Arc::clone(&self.parts.engine),
-            Arc::clone(&settings.caller),
-            settings.trusted_proxies.clone(),
-        )?;
-        Ok(Some(forward_auth::router(Arc::new(edge))))
-    }
-
-    fn now(&self) -> Timestamp {
-        self.parts.engine.clock().now()
     }
 }
 
@@ -410,17 +261,20 @@ impl std::fmt::Debug for Bound {
 }
 
 /// Sweeps the store and watches the configuration.
-fn start_background(parts: &Parts, running: &Running) {
+fn start_background(parts: Parts, running: &Running) {
     let stop = &running.stop_background;
     let (store, clock) = (parts.engine.store(), Arc::clone(parts.engine.clock()));
     running
         .background
         .spawn(sweep::run(store, clock, stop.clone()));
-    let (reloader, stop) = (Arc::clone(&parts.reloader), stop.clone());
-    let hangups = parts.reload_on_hangup;
+    let (engine, fetchers) = (Arc::clone(&parts.engine), parts.fetchers);
     running
         .background
-        .spawn(async move { reloader.watch(hangups, stop).await });
+        .spawn(issuer_keys::run(engine, fetchers, stop.clone()));
+    let (reloader, stop) = (Arc::clone(&parts.reloader), stop.clone());
+    running
+        .background
+        .spawn(async move { reloader.watch(parts.hangup, stop).await });
 }
 
 impl Running {

@@ -135,3 +135,56 @@ impl Observer for Telemetry {
         self.metrics.cache_looked_up(hit);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{num::NonZeroU32, time::Duration};
+
+    use auth_core::{
+        decision::{Answer, CredentialState, Reason, ReasonCode},
+        wire::{Call, WireKind},
+    };
+
+    use super::*;
+
+    /// How many of ten decisions for this reason have a line in the log.
+    fn logged(telemetry: &Telemetry, code: ReasonCode) -> usize {
+        let answer = Answer {
+            reason: Reason::new(code),
+            operation: None,
+            session: None,
+            workload: None,
+            updates: Vec::new(),
+            call: None,
+            decision_id: "1".into(),
+            policy_version: "v".into(),
+            credential: CredentialState::Absent,
+            challenges: Vec::new(),
+        };
+        let event = DecisionEvent {
+            caller: "shop",
+            call: &Call::new(WireKind::Http, "GET", "/"),
+            target: "/",
+            answer: &answer,
+            presented: None,
+            refusal: None,
+            failure: None,
+            duration: Duration::ZERO,
+        };
+        (0..10).filter(|_| telemetry.is_logged(&event)).count()
+    }
+
+    #[test]
+    fn allows_are_sampled_and_refusals_never() {
+        let telemetry = Telemetry::new(Arc::new(Metrics::new()));
+        for (every, code, expected) in [
+            (1, ReasonCode::Allowed, 10),
+            (5, ReasonCode::Allowed, 2),
+            (5, ReasonCode::RequirementFailed, 10),
+            (5, ReasonCode::StoreUnavailable, 10),
+        ] {
+            telemetry.log_one_allow_in(NonZeroU32::new(every).unwrap());
+            assert_eq!(logged(&telemetry, code), expected, "{every} {code:?}");
+        }
+    }
+}

@@ -33,6 +33,7 @@ pub use address::Address;
 pub use network::{Network, NetworkError};
 
 pub use crate::engine::SessionLimits;
+use address::join;
 use faults::Faults;
 
 /// The folder for data beside the main file, when nothing else is said.
@@ -179,8 +180,8 @@ impl Settings {
 fn data_folder(file: &PolicyFile, folder: &Path, given: Option<&Path>) -> PathBuf {
     match (given, &file.store) {
         (Some(given), _) => given.to_owned(),
-        (None, Some(StoreFile::Embedded(embedded))) => folder.join(&*embedded.path.value),
-        (None, _) => folder.join(DEFAULT_DATA_DIR),
+        (None, Some(StoreFile::Embedded(embedded))) => join(folder, &*embedded.path.value),
+        (None, _) => join(folder, DEFAULT_DATA_DIR),
     }
 }
 
@@ -203,7 +204,7 @@ fn keys(file: &PolicyFile, folder: &Path, data_dir: &Path, faults: &mut Faults<'
     Keys {
         dir: keys
             .dir
-            .map_or_else(|| data_dir.join("keys"), |dir| folder.join(dir.value)),
+            .map_or_else(|| data_dir.join("keys"), |dir| join(folder, dir.value)),
         overlap,
     }
 }

@@ -73,11 +73,18 @@ struct WhoArgs {
 /// Who calls.
 pub(crate) enum Who {
     /// Somebody with a stated session; its text as given.
-    Session(StatedSession, String),
+    Session(Box<StatedSession>, String),
     /// The holder of a token.
     Token(String),
     /// Nobody.
     Nobody,
+}
+
+impl Who {
+    /// Somebody with this session, in process.
+    pub(crate) fn stated(session: StatedSession) -> Self {
+        Self::Session(Box::new(session), String::new())
+    }
 }
 
 /// What is called, by whom.
@@ -123,7 +130,6 @@ pub fn run(args: CanArgs, output: &Output) -> Result<Exit, Failure> {
 
 impl CanArgs {
     fn question(&self) -> Result<Question, Failure> {
-        let who = self.who.read()?;
         let stdin = [&self.who.session, &self.who.token, &self.data];
         if stdin
             .iter()
@@ -133,6 +139,7 @@ impl CanArgs {
         {
             return Err(Failure::usage("only one value can be read from stdin"));
         }
+        let who = self.who.read()?;
         let (method, target) = split_target(&self.wire, &self.target)?;
         let data = match &self.data {
             Some(text) => {
@@ -158,11 +165,14 @@ impl WhoArgs {
     fn read(&self) -> Result<Who, Failure> {
         if let Some(subject) = &self.subject {
             let json = serde_json::json!({ "subject": subject }).to_string();
-            return Ok(Who::Session(StatedSession::of(subject.clone()), json));
+            return Ok(Who::Session(
+                Box::new(StatedSession::of(subject.clone())),
+                json,
+            ));
         }
         if let Some(session) = &self.session {
             let json = input::value("--session", session)?;
-            return Ok(Who::Session(StatedSession::parse(&json)?, json));
+            return Ok(Who::Session(Box::new(StatedSession::parse(&json)?), json));
         }
         if let Some(token) = &self.token {
             return Ok(Who::Token(input::secret("--token", token)?));
@@ -172,7 +182,7 @@ impl WhoArgs {
 }
 
 /// The method and the target of what was typed.
-fn split_target(wire: &WireKind, text: &str) -> Result<(String, String), Failure> {
+pub(crate) fn split_target(wire: &WireKind, text: &str) -> Result<(String, String), Failure> {
     match wire {
         WireKind::Http => match text.split_once(' ') {
             Some((method, target)) => Ok((method.to_owned(), target.trim_start().to_owned())),

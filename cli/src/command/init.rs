@@ -17,10 +17,16 @@ Examples:
   sidegate init shop && sidegate validate shop/sidegate.yaml";
 
 /// The files written: a name and a text each.
-const FILES: [(&str, &str); 1] = [(
-    "sidegate.yaml",
-    include_str!("../../demo/init/sidegate.yaml"),
-)];
+const FILES: [(&str, &str); 2] = [
+    (
+        "sidegate.yaml",
+        include_str!("../../demo/init/sidegate.yaml"),
+    ),
+    (
+        "sidegate.test.yaml",
+        include_str!("../../demo/init/sidegate.test.yaml"),
+    ),
+];
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ use crate::{
 
 const EXAMPLES: &str = "\
 Examples:
+  sidegate reload
   sidegate validate sidegate.yaml && sidegate reload";
 
 /// Arguments of `reload`.

@@ -26,7 +26,11 @@ use tonic_health::{
 };
 use tower::Service;
 
-use crate::{builder::StartError, edge::grpc::AuthorizationEdge};
+use super::timed::Timed;
+use crate::{
+    builder::StartError,
+    edge::{deadline::DEFAULT_MAX, grpc::AuthorizationEdge},
+};
 
 /// The services whose health can be asked for by name.
 pub(super) const SERVICES: [&str; 4] = [AUTHORIZATION, SESSION, SESSION_STORE, ADMIN];
@@ -48,11 +52,16 @@ pub(super) fn common(health: &HealthReporter) -> Result<Routes, StartError> {
     Ok(routes.routes())
 }
 
+/// These services, held to deadlines.
+pub(super) fn timed(routes: Routes) -> Timed<Routes> {
+    Timed::new(routes.prepare(), DEFAULT_MAX)
+}
+
 /// Decisions first, without the general router, which costs as much as a small decision.
 #[derive(Debug)]
 pub(super) struct GrpcRoutes<D> {
     authorization: AuthorizationServiceServer<AuthorizationEdge<D>>,
-    rest: Routes,
+    rest: Timed<Routes>,
 }
 
 impl<D: DecisionPoint> GrpcRoutes<D> {
@@ -62,7 +71,7 @@ impl<D: DecisionPoint> GrpcRoutes<D> {
     ) -> Self {
         Self {
             authorization,
-            rest: rest.prepare(),
+            rest: timed(rest),
         }
     }
 }
@@ -88,7 +97,7 @@ impl<D: DecisionPoint> Service<Request<Body>> for GrpcRoutes<D> {
     type Error = Infallible;
     type Future = Either<
         <AuthorizationServiceServer<AuthorizationEdge<D>> as Service<Request<Body>>>::Future,
-        <Routes as Service<Request<Body>>>::Future,
+        <Timed<Routes> as Service<Request<Body>>>::Future,
     >;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {

@@ -8,6 +8,7 @@ use std::{
 use auth_core::{
     decision::ReasonCode,
     observe::{DecisionEvent, Refusal},
+    principal::Principal,
     store::Death,
 };
 
@@ -89,7 +90,7 @@ impl DecisionSeen {
                 .as_deref()
                 .unwrap_or("")
                 .to_owned(),
-            subject: subject(event),
+            subject: principal(event).map_or_else(String::new, ToString::to_string),
             caller: event.caller.to_owned(),
             duration: event.duration,
         }
@@ -108,15 +109,31 @@ impl fmt::Display for Target<'_> {
             f.write_str(method.get(..end).unwrap_or_default())?;
             f.write_char(' ')?;
         }
-        f.write_str(self.0.target)
+        f.write_str(match self.0.target {
+            "" => as_received(&self.0.call.target),
+            matched => matched,
+        })
     }
 }
 
-fn subject(event: &DecisionEvent<'_>) -> String {
-    let session = event.answer.session.as_ref();
-    session
-        .and_then(|session| session.identity.subject.as_ref())
-        .map_or_else(String::new, ToString::to_string)
+/// The longest part of a target that nothing matched which is shown, in bytes.
+const MAX_SHOWN_TARGET: usize = 256;
+
+/// What may be shown of a target that nothing matched: no query, and no authority, which could
+/// hold a password.
+fn as_received(target: &str) -> &str {
+    let path = target.split(['?', '#']).next().unwrap_or_default();
+    let path = match path.split_once("://") {
+        Some((_, rest)) => rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"),
+        None => path,
+    };
+    let end = path.floor_char_boundary(MAX_SHOWN_TARGET);
+    path.get(..end).unwrap_or_default()
+}
+
+fn principal<'a>(event: &DecisionEvent<'a>) -> Option<&'a Principal> {
+    let session = event.answer.session.as_ref()?;
+    session.identity.subject.as_ref()
 }
 
 /// Writes the decision's one line.
@@ -127,19 +144,20 @@ pub(super) fn log(event: &DecisionEvent<'_>) {
         target: "decision",
         decision_id = answer.decision_id,
         wire = event.call.kind.as_str(),
-        target = %Clean(Target(event)),
+        // Not `target`, which in JSON is the name of this log.
+        call = %Clean(Target(event)),
         operation = answer.operation.as_deref(),
         outcome = answer.outcome().as_str(),
         reason = answer.reason.code.as_str(),
         requirement = answer.reason.requirement.as_deref(),
-        principal = %Clean(subject(event)),
+        principal = principal(event).map(|who| tracing::field::display(Clean(who))),
         session = session.or(event.presented).map(tracing::field::display),
         credential = answer.credential.as_str(),
         refusal = event.refusal.map(|why| tracing::field::display(Clean(why))),
         failure = event.failure.map(|why| tracing::field::display(Clean(why))),
         caller = event.caller,
         duration_us = u64::try_from(event.duration.as_micros()).unwrap_or(u64::MAX),
-        "call decided"
+        "decided"
     );
 }
 
@@ -179,6 +197,7 @@ const fn credential_event(refusal: &Refusal) -> &'static str {
 }
 
 fn note(event: &DecisionEvent<'_>, name: &'static str) {
+    let peer = &event.call.peer.address;
     let answer = event.answer;
     let session = answer.session.as_ref().and_then(|session| session.id());
     tracing::warn!(
@@ -186,9 +205,9 @@ fn note(event: &DecisionEvent<'_>, name: &'static str) {
         event = name,
         decision_id = answer.decision_id,
         operation = answer.operation.as_deref(),
-        principal = %Clean(subject(event)),
+        principal = principal(event).map(|who| tracing::field::display(Clean(who))),
         session = session.or(event.presented).map(tracing::field::display),
-        peer = %Clean(&event.call.peer.address),
+        peer = %Clean(peer),
         caller = event.caller,
         why = event.refusal.map(Refusal::label),
         "security event"
@@ -198,6 +217,19 @@ fn note(event: &DecisionEvent<'_>, name: &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_target_is_shown_without_query_and_password() {
+        for (target, expected) in [
+            ("/a?token=secret", "/a"),
+            ("/a#secret", "/a"),
+            ("http://user:secret@host/a?b", "/a"),
+            ("http://user:secret@host", "/"),
+            ("books.delete", "books.delete"),
+        ] {
+            assert_eq!(as_received(target), expected);
+        }
+    }
 
     #[test]
     fn text_from_outside_writes_no_lines_or_colours() {

@@ -26,7 +26,7 @@ impl Address {
             if path.is_empty() || path.contains('\0') {
                 return Err(format!("`{}` names no socket", text.escape_debug()));
             }
-            return Ok(Self::Unix(folder.join(path)));
+            return Ok(Self::Unix(join(folder, path)));
         }
         let numeric = match text.strip_prefix("localhost:") {
             Some(port) => format!("127.0.0.1:{port}"),
@@ -56,6 +56,11 @@ impl fmt::Display for Address {
             Self::Tcp(address) => address.fmt(f),
         }
     }
+}
+
+/// The path as seen from `folder`, without parts that say nothing (`./`).
+pub(super) fn join(folder: &Path, path: impl AsRef<Path>) -> PathBuf {
+    folder.join(path).components().collect()
 }
 
 fn is_loopback(ip: IpAddr) -> bool {

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{CallerSettings, Faults};
+use super::{CallerSettings, Faults, join};
 use crate::{
     caller::{Caller, Grant},
     policy::{file::CallerFile, scalar::At},
@@ -40,7 +40,7 @@ pub(super) fn read(
                 token_file: file
                     .token_file
                     .as_ref()
-                    .map(|path| folder.join(&*path.value)),
+                    .map(|path| join(folder, &*path.value)),
                 uid: file.uid.map(|uid| uid.value),
             }
         })

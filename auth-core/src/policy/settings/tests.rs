@@ -43,7 +43,7 @@ fn paths_are_relative_to_the_main_file() {
     let settings = read(text, &[]).unwrap();
     assert_eq!(
         settings.listen.grpc,
-        [Address::Unix("/etc/shop/./s.sock".into())]
+        [Address::Unix("/etc/shop/s.sock".into())]
     );
     assert_eq!(settings.listen.admin, Path::new("/run/admin.sock"));
     assert_eq!(settings.data_dir, Path::new("/etc/shop/data"));

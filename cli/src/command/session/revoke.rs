@@ -38,10 +38,10 @@ pub(super) struct RevokeArgs {
     #[arg(long, group = "whose")]
     all: bool,
     /// The one session of the subject that lives on.
-    #[arg(long, value_name = "ID", requires = "subject")]
+    #[arg(long, value_name = "ID", requires = "subject", conflicts_with = "id")]
     except: Option<String>,
     /// How many live sessions there are; with another number nothing happens.
-    #[arg(long, value_name = "N", requires = "all", value_parser = clap::value_parser!(i64).range(0..))]
+    #[arg(long, value_name = "N", requires = "all", conflicts_with_all = ["id", "subject"], value_parser = clap::value_parser!(i64).range(0..))]
     expect: Option<i64>,
     /// Words for the record; at most 200 characters.
     #[arg(long, value_name = "WORDS", default_value = "")]

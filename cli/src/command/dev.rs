@@ -1,0 +1,221 @@
+//! `sidegate dev`: a running demo shop, or the files of a directory, with decisions live.
+
+use std::path::PathBuf;
+
+use auth_core::policy::settings::Address;
+use clap::Args;
+use sidecar::{
+    Sidecar, StartError, builder::SidecarBuilder, config::Source, drain, runtime, server::Addresses,
+};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::serve;
+use crate::{
+    exit::Exit,
+    failure::Failure,
+    output::{self, Format, Output},
+};
+
+mod greeting;
+mod live;
+mod own;
+mod shop;
+
+use greeting::Greeting;
+
+const EXAMPLES: &str = "\
+Examples:
+  sidegate dev              the book shop in a temporary directory
+  sidegate dev shop         the book shop in `shop`, kept; or the files that are there
+  sidegate dev . --port 0   your files, on free ports";
+
+/// What is logged beside the decisions, which are shown in a form of their own.
+const LOG_FILTER: &str = "warn,decision=off,audit=off";
+
+/// Arguments of `dev`.
+#[derive(Debug, Args)]
+#[command(before_help = EXAMPLES)]
+pub struct DevArgs {
+    /// The directory; with a `sidegate.yaml` in it that file is used, else the shop is put there.
+    /// Default: a temporary one.
+    dir: Option<PathBuf>,
+    /// Where sockets and sessions are kept. Alone: as DIR.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The port for gRPC; HTTP and telemetry take the next two. 0 takes free ones. Default: what
+    /// the file says.
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+}
+
+/// Where the files are, kept until the end when the directory is a temporary one.
+struct Place {
+    dir: PathBuf,
+    data_dir: Option<PathBuf>,
+    /// Removed with everything in it when this is dropped.
+    temporary: Option<tempfile::TempDir>,
+}
+
+/// What is run.
+struct Project {
+    place: Place,
+    source: Source,
+    token_file: Option<PathBuf>,
+    is_shop: bool,
+    port: Option<u16>,
+}
+
+impl DevArgs {
+    fn place(&self) -> Result<Place, Failure> {
+        let (dir, data_dir) = match (&self.dir, &self.data_dir) {
+            (Some(dir), data_dir) => (dir.clone(), data_dir.clone()),
+            (None, Some(dir)) => (dir.clone(), None),
+            (None, None) => {
+                let made = tempfile::Builder::new().prefix("sidegate-").tempdir();
+                let temporary = made.map_err(|err| {
+                    Failure::new(Exit::Unexpected, format!("no temporary directory: {err}"))
+                        .next("name a directory: `sidegate dev DIR`")
+                })?;
+                return Ok(Place {
+                    dir: temporary.path().to_owned(),
+                    data_dir: None,
+                    temporary: Some(temporary),
+                });
+            }
+        };
+        std::fs::create_dir_all(&dir).map_err(|err| Failure::file(Exit::Unexpected, &dir, &err))?;
+        // Absolute, so that what is printed can be pasted anywhere.
+        let dir = dir
+            .canonicalize()
+            .map_err(|err| Failure::file(Exit::Unexpected, &dir, &err))?;
+        Ok(Place {
+            dir,
+            data_dir,
+            temporary: None,
+        })
+    }
+}
+
+/// Runs until SIGTERM or Ctrl-C.
+///
+/// # Errors
+///
+/// Returns [`Failure`] when it does not start.
+pub fn run(args: DevArgs, output: &Output) -> Result<Exit, Failure> {
+    let project = Project::open(args)?;
+    let served = runtime::block_on(serve(&project, output));
+    // A temporary directory goes only now, when nothing uses it any more.
+    drop(project);
+    serve::finished(served)
+}
+
+impl Project {
+    fn open(args: DevArgs) -> Result<Self, Failure> {
+        let place = args.place()?;
+        let file = place.dir.join("sidegate.yaml");
+        let (source, token_file, is_shop) = if file.exists() {
+            let (source, token_file) = own::read(&file, place.data_dir.as_deref())?;
+            (source, token_file, shop::is_here(&place.dir))
+        } else {
+            let token_file = shop::write(&place.dir)?;
+            (Source::File(file), Some(token_file), true)
+        };
+        Ok(Self {
+            place,
+            source,
+            token_file,
+            is_shop,
+            port: args.port,
+        })
+    }
+
+    fn builder(&self) -> Result<SidecarBuilder, StartError> {
+        let builder = match &self.source {
+            Source::File(file) => Sidecar::builder(file),
+            Source::Documents(documents) => Sidecar::from_documents(documents.clone()),
+        };
+        let mut builder = builder
+            .environment(serve::environment())
+            .reload_on_hangup(true);
+        if let Some(data_dir) = &self.place.data_dir {
+            builder = builder.data_dir(data_dir);
+        }
+        if let Some(port) = self.port {
+            let grpc = builder.settings()?.listen.grpc;
+            builder = builder.environment(overrides(port, &grpc));
+        }
+        Ok(builder)
+    }
+
+    fn greeting(&self, addresses: &Addresses) -> Greeting {
+        let is_temporary = self.place.temporary.is_some();
+        let token_file = self.token_file.clone();
+        Greeting::new(addresses, &self.place.dir, token_file, is_temporary)
+    }
+}
+
+async fn serve(project: &Project, output: &Output) -> Result<(), StartError> {
+    let builder = project.builder()?;
+    serve::start_logs(&builder.settings()?, Some(LOG_FILTER));
+    // Listened for before anything is served, so that no signal is missed.
+    let shutdown = drain::signals()?;
+    let bound = builder.bind().await?;
+    let greeting = project.greeting(&bound.addresses);
+    if project.is_shop
+        && let Err(err) = greeting.write_files()
+    {
+        output::say(&err.render());
+    }
+    greet(&greeting, project.is_shop, output);
+    let show = tokio::spawn(show(bound.decisions(), *output));
+    let ended = bound.run(shutdown).await;
+    show.abort();
+    ended
+}
+
+fn greet(greeting: &Greeting, is_shop: bool, output: &Output) {
+    if output.format == Format::Table {
+        output::say(&greeting.people(is_shop));
+    } else {
+        // A reader that went away is no reason to stop.
+        let _ = output.item(greeting, |_| String::new());
+    }
+}
+
+type Decisions = tokio::sync::broadcast::Receiver<std::sync::Arc<sidecar::telemetry::DecisionSeen>>;
+
+/// Shows each decision as it is made.
+async fn show(mut decisions: Decisions, output: Output) {
+    loop {
+        match decisions.recv().await {
+            Ok(seen) => {
+                let _ = output.item(&live::Line::of(&seen), live::Line::people);
+            }
+            Err(RecvError::Lagged(missed)) => {
+                output::say(&format!("{missed} decisions came too fast to be shown"));
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// The environment, and the ports that were asked for, which go before it. Unix sockets stay.
+fn overrides(port: u16, grpc: &[Address]) -> Vec<(String, String)> {
+    let tcp = |by: u16| match port {
+        0 => "127.0.0.1:0".to_owned(),
+        port => format!("127.0.0.1:{}", port.saturating_add(by)),
+    };
+    let is_unix = |address: &&Address| matches!(address, Address::Unix(_));
+    let sockets = grpc.iter().filter(is_unix).map(ToString::to_string);
+    let grpc: Vec<String> = sockets.chain([tcp(0)]).collect();
+    let ours = [
+        ("SIDEGATE__LISTEN__GRPC", grpc.join(",")),
+        ("SIDEGATE__LISTEN__HTTP", tcp(1)),
+        ("SIDEGATE__LISTEN__TELEMETRY", tcp(2)),
+    ];
+    let kept = serve::environment().filter(|(name, _)| ours.iter().all(|(our, _)| our != name));
+    let ours = ours
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()));
+    kept.chain(ours).collect()
+}

@@ -1,0 +1,17 @@
+//! A whole sidecar over its sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in tests a panic is the failure report"
+)]
+
+mod admin;
+mod callers;
+mod daemon;
+mod harness;
+mod lifecycle;
+mod limits;
+mod probes;
+mod reload;
