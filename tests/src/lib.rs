@@ -1,1 +1,24 @@
-//! Part of Sidegate.
+//! The harness of the tests that run Sidegate as its users do.
+//!
+//! - [`cases`]: the form of the case files in `tests/cases`.
+//! - [`world`]: what a file of cases takes for granted: policy, databases, sessions, clock.
+//! - [`front`]: the ways to ask, each of which must answer every case alike (R19).
+//! - [`story`]: running a case against a front.
+//! - [`real`]: programs of others that `tests/run` installs.
+//! - [`shop`]: a running `sidegate dev`.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in a test a panic is the report"
+)]
+
+pub mod cases;
+pub mod failing_store;
+pub mod front;
+pub mod real;
+pub mod shop;
+pub mod story;
+pub mod world;
