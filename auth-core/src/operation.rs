@@ -34,7 +34,7 @@ pub enum Applies {
     Below {
         /// The prefix.
         prefix: Prefix,
-        /// Whether it holds on calls without a path.
+        /// Whether it holds on the other wires too, since it matches one of the operation's (R1).
         elsewhere: bool,
     },
 }
@@ -47,7 +47,8 @@ impl Applies {
             Self::Always => true,
             Self::Wire(wire) => wire == kind,
             Self::Below { prefix, elsewhere } => match kind {
-                WireKind::Http | WireKind::Grpc => prefix.covers_path(path),
+                WireKind::Http => prefix.covers_path(path),
+                WireKind::Grpc => *elsewhere || prefix.covers_path(path),
                 _ => *elsewhere,
             },
         }
