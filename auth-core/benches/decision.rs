@@ -1,0 +1,196 @@
+//! P-3: one decision in process, beside its floor; P-10: a token seen before; and a whole call with
+//! a cached session. Run: `cargo bench -p sidegate-auth-core`.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a bench reports by its figures"
+)]
+
+use std::{hint::black_box, path::Path, sync::Arc};
+
+use auth_core::{
+    caller::{Caller, Grant},
+    clock::{ManualClock, Timestamp},
+    data::Data,
+    decision_point::{DecisionPoint as _, SessionWrite, SetSession, SignIn},
+    engine::{Engine, Parts},
+    evaluation::{Evaluation, Step},
+    keys::{Keyring, MasterKey},
+    live::{Origin, Session},
+    operation::{App, Operation},
+    policy::{
+        Natives, Policy,
+        compile::BuiltInSources,
+        source::{Disk, Document},
+    },
+    principal::Principal,
+    random::SystemRandom,
+    scope::ScopeMatching,
+    session::{Identity, JsonObject},
+    store::memory::MemoryStore,
+    wire::{Call, Credential, CredentialSource, Deliverable, WireKind},
+    wire_update::WireUpdate,
+};
+use criterion::{Criterion, criterion_group, criterion_main};
+
+/// The three branches of the book shop, answered from session and data.
+const POLICY: &str = r#"
+claims: { role: string }
+checks:
+  is_admin: session.claims.role == "admin"
+  is_owner: data.book_id == session.subject
+  is_member: has(session.subject)
+  is_reviewer: session.claims.role == "reviewer"
+operations:
+  login: { session: optional, writes: sign_in, http: POST /login }
+  delete_book:
+    require_any:
+      admin: is_admin
+      owner: is_owner
+      reviewer: [ is_member, is_reviewer ]
+    http: DELETE /books/{book_id}
+"#;
+
+fn policy() -> Policy {
+    let document = Document::parse(Path::new("bench.yaml"), POLICY.into()).unwrap();
+    Policy::compile(&[document], &Disk, &BuiltInSources, &Natives::default()).unwrap()
+}
+
+fn session(role: &str) -> Session {
+    let mut claims = JsonObject::new();
+    claims.insert("role".into(), role.into());
+    let identity = Identity {
+        subject: Principal::local("u1").ok(),
+        claims,
+        ..Identity::default()
+    };
+    let (attributes, matching) = (JsonObject::new(), ScopeMatching::Hierarchical);
+    Session::new(
+        Origin::Stated,
+        "cookie".into(),
+        identity,
+        attributes,
+        matching,
+    )
+}
+
+/// Asks the requirements of an operation; the path parameter is the data.
+fn decide(app: &App, operation: &Operation, call: &Call, session: &Session, book: &str) -> Step {
+    let now = Timestamp::EPOCH;
+    let mut evaluation = Evaluation::new(app, operation, call, &call.target, Some(session), now);
+    match evaluation.step() {
+        Step::NeedData => {
+            let fields = &operation.fields;
+            let target = auth_core::target::Target::parse(call.target.as_bytes()).ok();
+            let data = Data::read(fields, target.as_ref(), |_| Some(book), b"", true).unwrap();
+            evaluation.give_data(data);
+            evaluation.step()
+        }
+        decided => decided,
+    }
+}
+
+/// The same by hand: what no policy engine can be faster than.
+fn floor(session: &Session, book: &str) -> bool {
+    let role = session.claim("role").map(auth_core::value::Value::as_val);
+    let role = role.as_ref().and_then(auth_core::value::Val::as_str);
+    let subject = session.identity.subject.as_ref().map(Principal::id);
+    role == Some("admin")
+        || subject == Some(book)
+        || (subject.is_some() && role == Some("reviewer"))
+}
+
+fn decisions(criterion: &mut Criterion) {
+    let policy = policy();
+    let app = policy.apps.all.first().unwrap();
+    let operation = app.operation("delete_book").unwrap();
+    let call = Call::new(WireKind::Http, "DELETE", "/books/b1");
+    let mut group = criterion.benchmark_group("P-3 decision");
+    for (name, role) in [("allow by the session", "admin"), ("deny", "user")] {
+        let session = session(role);
+        group.bench_function(name, |bench| {
+            bench.iter(|| decide(app, operation, &call, black_box(&session), black_box("b1")));
+        });
+        group.bench_function(format!("{name}, by hand"), |bench| {
+            bench.iter(|| floor(black_box(&session), black_box("b1")));
+        });
+    }
+    group.finish();
+}
+
+/// An engine with one signed-in reader, and the call that shows their cookie.
+async fn engine() -> (Engine, Caller, Call) {
+    let keys = Arc::new(Keyring::new(&MasterKey::from_bytes([7; 32]), &[]));
+    let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+    let store = Arc::new(MemoryStore::default());
+    let engine = Engine::new(Parts::new(
+        policy(),
+        store,
+        keys,
+        clock,
+        Arc::new(SystemRandom),
+    ));
+    let caller = Caller {
+        grants: [Grant::Authorize, Grant::SessionSelf].into(),
+        sign_in: ["local".to_owned()].into(),
+        claims: None,
+        ..Caller::new("bench")
+    };
+    let deliverable = Deliverable {
+        cookie: true,
+        ..Deliverable::default()
+    };
+    let login = Call {
+        deliverable,
+        ..Call::new(WireKind::Http, "POST", "/login")
+    };
+    let answer = engine.authorize(&caller, login).await;
+    let identity = Identity {
+        auth_time: Some(Timestamp::from_seconds(1_800_000_000)),
+        ..session("admin").identity
+    };
+    let sign_in = SignIn {
+        identity,
+        attributes: JsonObject::new(),
+        ttl: None,
+    };
+    let request = SetSession {
+        call: answer.call.unwrap(),
+        change: SessionWrite::SignIn(sign_in),
+        etag: String::new(),
+        request_id: String::new(),
+    };
+    let changed = engine.set(&caller, request).await.unwrap();
+    let [WireUpdate::SetCookie { header_value, .. }] = changed.updates.as_slice() else {
+        panic!("no cookie")
+    };
+    let cookie = header_value.split(';').next().unwrap().to_owned();
+    let mut call = Call::new(WireKind::Http, "DELETE", "/books/b1");
+    call.credentials.push(Credential {
+        source: CredentialSource::Cookie,
+        name: String::new(),
+        value: cookie.into(),
+    });
+    (engine, caller, call)
+}
+
+fn calls(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let (engine, caller, call) = runtime.block_on(engine());
+    criterion.bench_function("a whole call, its session cached", |bench| {
+        bench.iter(|| runtime.block_on(engine.authorize(&caller, call.clone())));
+    });
+    let advisory = Call {
+        advisory: true,
+        ..call
+    };
+    criterion.bench_function("the same, advisory", |bench| {
+        bench.iter(|| runtime.block_on(engine.authorize(&caller, advisory.clone())));
+    });
+}
+
+criterion_group!(benches, decisions, calls);
+criterion_main!(benches);
