@@ -388,3 +388,46 @@ async fn r26_a_call_is_good_for_its_caller_and_what_its_operation_writes() {
             .is_some()
     );
 }
+
+#[tokio::test]
+async fn s_21_who_guesses_is_slowed_down_and_cached_sessions_go_on() {
+    let shop = shop();
+    let cookie = shop.sign_in("u1", "user").await;
+    let from = |mut call: Call| {
+        call.peer.address = "192.0.2.7".into();
+        call
+    };
+    let me = || from(with_cookie(http("GET", "/me"), &cookie));
+    assert_eq!(shop.authorize(me()).await.outcome(), Outcome::Allow);
+    for kind in ["bearer", "cookie"] {
+        for guess in 0..400 {
+            let call = match kind {
+                "bearer" => with_bearer(http("GET", "/me"), &format!("guess-{guess}")),
+                _ => with_cookie(http("GET", "/me"), &format!("__Host-session=guess{guess}")),
+            };
+            shop.authorize(from(call)).await;
+        }
+    }
+    let guess = from(with_bearer(http("GET", "/me"), "guess"));
+    assert_eq!(shop.authorize(guess).await.outcome(), Outcome::Limited);
+    assert_eq!(
+        shop.authorize(me()).await.outcome(),
+        Outcome::Allow,
+        "its session is cached"
+    );
+    shop.clock.advance(Duration::from_secs(61));
+    let guess = from(with_bearer(http("GET", "/me"), "guess"));
+    assert_eq!(
+        shop.authorize(guess).await.outcome(),
+        Outcome::Unauthenticated
+    );
+}
+
+fn with_bearer(mut call: Call, token: &str) -> Call {
+    call.credentials.push(Credential {
+        source: CredentialSource::Authorization,
+        name: String::new(),
+        value: format!("Bearer {token}").into(),
+    });
+    call
+}

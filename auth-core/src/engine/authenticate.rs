@@ -94,6 +94,9 @@ impl Engine {
                         self.session_of_foreign(call, issuers, token, bearer.scopes, now)
                             .await
                     }
+                    (None, None) if self.throttle.is_over(&call.peer.address, now) => {
+                        Authenticated::refused(Refusal::Throttled)
+                    }
                     (None, None) => Authenticated::refused(Refusal::Unknown),
                 },
                 _ => Authenticated::refused(Refusal::Malformed),

@@ -71,6 +71,10 @@ impl Engine {
         if let Some(cached) = cached {
             return Authenticated::of(cached.session.clone());
         }
+        // Signatures are dear: those who guess are turned away before one is checked (S-21).
+        if self.throttle.is_over(&call.peer.address, now) {
+            return Authenticated::refused(Refusal::Throttled);
+        }
         let verified = match self.verify(issuers, token, now).await {
             Ok(verified) => verified,
             Err(VerifyError::Rejected(rejection)) => {
