@@ -75,7 +75,7 @@ pub enum Write {
         request_id: String,
     },
     /// Changes attributes.
-    Patch(SetSession),
+    Patch(Box<SetSession>),
     /// Logs out.
     Clear(ClearScope),
     /// Reads.
@@ -122,7 +122,7 @@ pub fn set_request(handle: &Bytes, write: &Write) -> Option<SetSession> {
         }),
         Write::Patch(set) => Some(SetSession {
             call: handle.clone(),
-            ..set.clone()
+            ..(**set).clone()
         }),
         Write::Clear(_) | Write::Read => None,
     }

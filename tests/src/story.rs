@@ -102,7 +102,7 @@ fn write_of(world: &World, step: &Step, last: &Last) -> Write {
         };
     }
     if let Some(patch) = &step.patch {
-        return Write::Patch(SetSession {
+        return Write::Patch(Box::new(SetSession {
             call: Bytes::new(),
             change: SessionWrite::Patch {
                 set: patch.set.clone(),
@@ -114,7 +114,7 @@ fn write_of(world: &World, step: &Step, last: &Last) -> Write {
                 other => other.to_owned(),
             },
             request_id: String::new(),
-        });
+        }));
     }
     match step.clear.as_deref() {
         Some("this") => Write::Clear(ClearScope::This),

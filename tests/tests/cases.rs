@@ -2,6 +2,7 @@
 //! (R19).
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::panic,
     reason = "in a test a panic is the report"
 )]
