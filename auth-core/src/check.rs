@@ -158,10 +158,11 @@ impl Vocabulary {
         self.names.insert(name.to_owned(), (id, kind));
     }
 
-    /// What a name stands for.
+    /// What a name stands for, and its type.
     #[must_use]
-    pub fn resolve(&self, name: &str) -> Option<&Variable> {
-        self.names.get(name).and_then(|(id, _)| self.variable(*id))
+    pub fn resolve(&self, name: &str) -> Option<(&Variable, &Type)> {
+        let (id, kind) = self.names.get(name)?;
+        Some((self.variable(*id)?, kind))
     }
 
     /// What a compiled expression reads by this id.
@@ -191,8 +192,8 @@ pub struct Lookup {
     pub source_name: Arc<str>,
     /// The query.
     pub sql: Arc<str>,
-    /// Its arguments.
-    pub args: Box<[Variable]>,
+    /// Its arguments, with the types that they are declared with.
+    pub args: Box<[(Variable, Type)]>,
     /// Whether the query was checked when the policy was loaded. One that was not always fails: its
     /// columns are not known.
     pub is_checked: bool,
@@ -248,7 +249,11 @@ impl Check {
             .reads()
             .filter_map(|(id, _)| vocabulary.variable(id).cloned())
             .collect();
-        let args = || lookups.iter().flat_map(|(_, lookup)| lookup.args.iter());
+        let args = || {
+            lookups
+                .iter()
+                .flat_map(|(_, lookup)| lookup.args.iter().map(|(arg, _)| arg))
+        };
         // A look-up runs whatever the expression guards, so what it reads is never guarded.
         let needs_session =
             expression.reads_session_unguarded() || args().any(Variable::is_session);
@@ -338,10 +343,18 @@ impl Check {
         if self.needs_session && facts.session.is_none() {
             return Some(Truth::False);
         }
-        let missing =
-            |index: &usize| !matches!(facts.rows.get(*index), Some(Row::Found(_) | Row::Failed));
+        let missing = |index: &usize| {
+            !matches!(
+                facts.rows.get(*index),
+                Some(Row::Found(_) | Row::Failed | Row::Invalid)
+            )
+        };
         if self.lookups.iter().any(missing) {
             return None;
+        }
+        let invalid = |index: &usize| matches!(facts.rows.get(*index), Some(Row::Invalid));
+        if self.lookups.iter().any(invalid) {
+            return Some(Truth::False);
         }
         Some(match &self.body {
             Body::Expression {
@@ -381,6 +394,8 @@ pub enum Row {
     Missing,
     /// The look-up failed.
     Failed,
+    /// An argument was of a wrong type, so nothing was looked up: the check is false (R4).
+    Invalid,
     /// It was looked up; `None` when there is no such row.
     Found(Option<Vec<Value>>),
 }
@@ -423,6 +438,7 @@ impl Facts<'_> {
                     Ok(row.get(*column).map_or(Val::Null, Value::as_val))
                 }
                 Some(Row::Found(None)) => Ok(Val::Null),
+                Some(Row::Invalid) => Err(EvalError::WrongType),
                 Some(Row::Missing | Row::Failed) | None => Err(EvalError::Unavailable),
             },
             session => session_value(session, self.session.ok_or(EvalError::NoSession)?),

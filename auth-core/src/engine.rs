@@ -136,6 +136,8 @@ impl Parts {
 /// The decision point in process.
 pub struct Engine {
     policy: ArcSwap<Policy>,
+    /// Counts the policies that were in force; what was cached under another is not believed.
+    generation: AtomicU64,
     limits: SessionLimits,
     store: Arc<Marking>,
     cache: cache::SessionCache,
@@ -155,6 +157,7 @@ impl Engine {
         let store = Arc::new(Marking::new(parts.store));
         Self {
             policy: ArcSwap::from_pointee(parts.policy),
+            generation: AtomicU64::new(0),
             limits: parts.limits,
             cache: cache::SessionCache::new(store.invalidation().clone()),
             store,
@@ -177,6 +180,7 @@ impl Engine {
     /// Puts another policy in force, for all decisions that begin from now on.
     pub fn replace_policy(&self, policy: Policy) {
         self.policy.store(Arc::new(policy));
+        self.generation.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The store, such that what is written through it is believed by the cache at once.

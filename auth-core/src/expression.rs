@@ -61,7 +61,8 @@ impl Type {
     }
 
     /// Whether a value is of this type. Null is of every type; an integer will do for a double.
-    fn admits(&self, value: &Val<'_>) -> bool {
+    #[must_use]
+    pub fn admits(&self, value: &Val<'_>) -> bool {
         match (self, value) {
             (Self::Dyn, _) | (_, Val::Null) => true,
             (Self::Bool, Val::Bool(_))

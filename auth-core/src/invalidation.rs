@@ -31,6 +31,7 @@ pub struct Moment(u64);
 pub struct Invalidation {
     clock: AtomicU64,
     marked: AtomicUsize,
+    floor: AtomicU64,
     marks: RwLock<Marks>,
 }
 
@@ -40,6 +41,9 @@ struct Marks {
     subjects: HashMap<(Tenant, Principal), Mark>,
     tenants: HashMap<Tenant, Mark>,
     swept_at: Timestamp,
+    /// The newest mark that was ever forgotten: what was loaded before it is not believed, however
+    /// the clock has jumped.
+    floor: Moment,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -87,12 +91,15 @@ impl Invalidation {
         id: Option<SessionId>,
         subject: Option<&Principal>,
     ) -> bool {
-        if self.marked.load(Ordering::SeqCst) == 0 {
+        if self.marked.load(Ordering::SeqCst) == 0 && since.0 >= self.floor.load(Ordering::SeqCst) {
             return true;
         }
         let Ok(marks) = self.marks.read() else {
             return false;
         };
+        if since < marks.floor {
+            return false;
+        }
         let unmarked = |mark: Option<&Mark>| mark.is_none_or(|mark| mark.moment <= since);
         unmarked(marks.tenants.get(tenant))
             && id.is_none_or(|id| unmarked(marks.sessions.get(&(tenant.clone(), id))))
@@ -111,6 +118,7 @@ impl Invalidation {
         let moment = Moment(self.clock.fetch_add(1, Ordering::SeqCst) + 1);
         insert(&mut marks, Mark { moment, at });
         marks.sweep(at);
+        self.floor.store(marks.floor.0, Ordering::SeqCst);
         self.marked.store(marks.len(), Ordering::SeqCst);
     }
 }
@@ -125,12 +133,18 @@ impl Marks {
         if now < self.swept_at.plus(MARK_LIFETIME / 2) {
             return;
         }
-        fn keep<K: Eq + Hash>(marks: &mut HashMap<K, Mark>, now: Timestamp) {
-            marks.retain(|_, mark| now < mark.at.plus(MARK_LIFETIME));
+        fn keep<K: Eq + Hash>(marks: &mut HashMap<K, Mark>, floor: &mut Moment, now: Timestamp) {
+            marks.retain(|_, mark| {
+                let kept = now < mark.at.plus(MARK_LIFETIME);
+                if !kept {
+                    *floor = mark.moment.max(*floor);
+                }
+                kept
+            });
         }
-        keep(&mut self.sessions, now);
-        keep(&mut self.subjects, now);
-        keep(&mut self.tenants, now);
+        keep(&mut self.sessions, &mut self.floor, now);
+        keep(&mut self.subjects, &mut self.floor, now);
+        keep(&mut self.tenants, &mut self.floor, now);
         self.swept_at = now;
     }
 }

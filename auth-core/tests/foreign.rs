@@ -268,3 +268,20 @@ async fn logging_others_out_is_not_ours_to_do_for_an_issuer() {
         "{refused:?}"
     );
 }
+
+#[tokio::test]
+async fn r18_the_call_of_a_cleared_token_reads_and_writes_nothing() {
+    let world = world();
+    let call = world
+        .ask("POST", "/theme", &token(json!({})))
+        .await
+        .call
+        .unwrap();
+    world
+        .engine
+        .clear(&world.caller, &call, ClearScope::This)
+        .await
+        .unwrap();
+    let read = world.engine.session(&world.caller, &call).await;
+    assert_eq!(read.err(), Some(SessionError::Gone));
+}

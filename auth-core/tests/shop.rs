@@ -431,3 +431,49 @@ fn with_bearer(mut call: Call, token: &str) -> Call {
     });
     call
 }
+
+#[tokio::test]
+async fn r15_a_sign_in_by_the_call_of_a_revoked_session_makes_none() {
+    let shop = shop();
+    let cookie = shop.sign_in("u1", "user").await;
+    let login = shop
+        .authorize(with_cookie(http("POST", "/login"), &cookie))
+        .await;
+    let logout = shop
+        .authorize(with_cookie(http("POST", "/logout"), &cookie))
+        .await
+        .call
+        .unwrap();
+    shop.engine
+        .clear(&shop.caller, &logout, ClearScope::This)
+        .await
+        .unwrap();
+    let refused = shop.set(&login, shop.sign_in_of("u1", "user")).await;
+    assert_eq!(refused.err(), Some(SessionError::Gone));
+}
+
+#[tokio::test]
+async fn two_anonymous_visitors_with_one_request_id_get_two_sessions() {
+    let shop = shop();
+    let mut cookies = Vec::new();
+    for _ in 0..2 {
+        let answer = shop.authorize(http("POST", "/theme")).await;
+        let request = SetSession {
+            call: answer.call.unwrap(),
+            change: SessionWrite::Patch {
+                set: JsonObject::new(),
+                remove: Vec::new(),
+            },
+            etag: String::new(),
+            request_id: "req-1".into(),
+        };
+        let changed = shop.engine.set(&shop.caller, request).await.unwrap();
+        cookies.push(cookie_of(&changed.updates));
+    }
+    for cookie in &cookies {
+        let answer = shop
+            .authorize(with_cookie(http("POST", "/theme"), cookie))
+            .await;
+        assert_eq!(answer.credential, CredentialState::Valid);
+    }
+}

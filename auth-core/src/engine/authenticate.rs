@@ -80,19 +80,30 @@ impl Engine {
         &self,
         call: &Call,
         found: Found<'_, '_>,
+        generation: u64,
         now: Timestamp,
     ) -> Authenticated {
         let strategy = found.strategy;
         let judged = match found.presented {
             Presented::Malformed => Authenticated::refused(Refusal::Malformed),
-            Presented::Token(hash) => self.session_of_token(call, strategy, hash, now).await,
+            Presented::Token(hash) => {
+                self.session_of_token(call, strategy, hash, generation, now)
+                    .await
+            }
             Presented::Key(hash) => self.session_of_key(call, strategy, hash, now).await,
             Presented::Foreign(token) => match strategy {
                 Strategy::Bearer(bearer) => match (static_token(bearer, token), &bearer.issuers) {
                     (Some(session), _) => Authenticated::valid(session),
                     (None, Some(issuers)) => {
-                        self.session_of_foreign(call, issuers, token, bearer.scopes, now)
-                            .await
+                        self.session_of_foreign(
+                            call,
+                            issuers,
+                            token,
+                            bearer.scopes,
+                            generation,
+                            now,
+                        )
+                        .await
                     }
                     (None, None) if self.throttle.is_over(&call.peer.address, now) => {
                         Authenticated::refused(Refusal::Throttled)
@@ -101,7 +112,10 @@ impl Engine {
                 },
                 _ => Authenticated::refused(Refusal::Malformed),
             },
-            Presented::Native(found) => native(found),
+            Presented::Native(found) => match strategy {
+                Strategy::Native { name, scopes, .. } => native(found, name, *scopes),
+                _ => Authenticated::refused(Refusal::Malformed),
+            },
         };
         if judged.refusal.is_some() {
             self.throttle.refused(&call.peer.address, now);
@@ -115,6 +129,7 @@ impl Engine {
         call: &Call,
         strategy: &Strategy,
         hash: TokenHash,
+        generation: u64,
         now: Timestamp,
     ) -> Authenticated {
         let (kind, name, scopes) = match strategy {
@@ -124,7 +139,7 @@ impl Engine {
             }
             _ => return Authenticated::refused(Refusal::Unknown),
         };
-        let key = (call.tenant.clone(), kind, hash);
+        let key = (generation, name.clone(), call.tenant.clone(), kind, hash);
         let cached = self.cache.get(&key, now);
         self.observer.cache_looked_up(cached.is_some());
         if let Some(cached) = cached {
@@ -237,11 +252,15 @@ fn static_token(bearer: &Bearer, token: &str) -> Option<Session> {
     ))
 }
 
-fn native(found: NativeFound) -> Authenticated {
+fn native(found: NativeFound, name: &Arc<str>, scopes: ScopesOf) -> Authenticated {
     match found {
         NativeFound::Absent => Authenticated::default(),
         NativeFound::Rejected(why) => Authenticated::refused(Refusal::Foreign(why)),
-        NativeFound::Valid(session) => Authenticated::valid(*session),
+        NativeFound::Valid(session) => {
+            let mut session = *session;
+            session.strategy = name.clone();
+            Authenticated::valid(with_scopes(session, scopes))
+        }
         NativeFound::Undetermined(why) => Authenticated::failed(ReasonCode::IssuerUnavailable, why),
     }
 }

@@ -1,6 +1,6 @@
 //! Deciding a call, from the target to the sealed handle.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::{
     Engine, RENEWAL_OVERLAP,
@@ -73,6 +73,8 @@ impl Engine {
     /// Decides a call.
     pub(super) async fn decide(&self, caller: &Caller, call: &Call) -> Answer {
         let now = self.clock.now();
+        // Before the policy: one that is put in force in between is then not cached as newer than it is.
+        let generation = self.generation.load(Ordering::SeqCst);
         let policy = self.policy.load_full();
         let mut authenticated = Authenticated::default();
         let reached = policy.apps.reach(call);
@@ -80,7 +82,7 @@ impl Engine {
             Err(Unreached::Unknown) => Verdict::new(ReasonCode::UnknownOperation),
             Err(Unreached::Invalid(why)) => Verdict::detail(ReasonCode::TargetInvalid, why.clone()),
             Ok(reached) => {
-                self.decide_reached(&policy, call, reached, &mut authenticated, now)
+                self.decide_reached(&policy, generation, call, reached, &mut authenticated, now)
                     .await
             }
         };
@@ -134,6 +136,7 @@ impl Engine {
     async fn decide_reached(
         &self,
         policy: &Policy,
+        generation: u64,
         call: &Call,
         reached: &Reached<'_, '_>,
         authenticated: &mut Authenticated,
@@ -143,7 +146,9 @@ impl Engine {
             match policy.strategies.find(call, reached.target.as_ref()) {
                 Err(Conflict) => return Verdict::new(ReasonCode::CredentialConflict),
                 Ok(None) => {}
-                Ok(Some(found)) => *authenticated = self.authenticate(call, found, now).await,
+                Ok(Some(found)) => {
+                    *authenticated = self.authenticate(call, found, generation, now).await
+                }
             }
         }
         if let Some(refused) = gate(reached.operation, call, reached.path(), authenticated) {
@@ -431,28 +436,25 @@ pub(super) async fn run_lookups(
         let Some(lookup) = app.lookups.get(index) else {
             continue;
         };
-        let args: Result<Vec<Value>, _> = lookup
-            .args
-            .iter()
-            .map(|arg| evaluation.facts().value(arg).map(|value| value.to_value()))
-            .collect();
-        let row = match args {
-            _ if !lookup.is_checked => Err("its source could not be reached at load".to_owned()),
-            Ok(args) => lookup
-                .source
-                .first_row(&lookup.sql, &args)
-                .await
-                .map_err(|err| err.to_string()),
-            // Without its arguments there is nothing to look up: no row.
-            Err(_) => Ok(None),
-        };
-        let row = row.map_or_else(
-            |why| {
-                failure = Some(format!("source `{}`: {why}", lookup.source_name));
+        let args = lookup.args.iter().map(|(arg, kind)| {
+            let value = evaluation.facts().value(arg).ok()?.to_value();
+            kind.admits(&value.as_val()).then_some(value)
+        });
+        let row = match args.collect::<Option<Vec<Value>>>() {
+            // What the expression may not compare, the database may not either: it converts.
+            None => Row::Invalid,
+            Some(_) if !lookup.is_checked => {
+                failure = Some("its source could not be reached at load".to_owned());
                 Row::Failed
+            }
+            Some(args) => match lookup.source.first_row(&lookup.sql, &args).await {
+                Ok(row) => Row::Found(row),
+                Err(err) => {
+                    failure = Some(format!("source `{}`: {err}", lookup.source_name));
+                    Row::Failed
+                }
             },
-            Row::Found,
-        );
+        };
         evaluation.give_row(index, row);
     }
     failure

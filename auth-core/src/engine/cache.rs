@@ -24,7 +24,8 @@ pub(super) const CACHE_LIFETIME: Duration = Duration::from_secs(5);
 /// How many sessions are kept.
 const CAPACITY: usize = 100_000;
 
-type Key = (Tenant, TokenKind, TokenHash);
+/// The policy's generation and the strategy belong to it: what they make of a session is cached too.
+type Key = (u64, Arc<str>, Tenant, TokenKind, TokenHash);
 
 /// A live session as it was loaded.
 #[derive(Debug)]
@@ -125,7 +126,7 @@ impl SessionCache {
             && !cached.has_expired(now)
             && self.invalidation.is_good(
                 cached.since,
-                &key.0,
+                &key.2,
                 cached.session.id(),
                 cached.session.identity.subject.as_ref(),
             );

@@ -1,5 +1,7 @@
 //! Deciding a call and telling how, without leaving a trace.
 
+use std::sync::atomic::Ordering;
+
 use super::{
     Engine, Who,
     authenticate::Authenticated,
@@ -25,6 +27,7 @@ impl Engine {
     /// or handed out.
     pub async fn explain(&self, call: &Call, who: Who) -> (Answer, Explanation) {
         let now = self.clock.now();
+        let generation = self.generation.load(Ordering::SeqCst);
         let policy = self.policy.load_full();
         let mut authenticated = Authenticated::default();
         let reached = match policy.apps.reach(call) {
@@ -40,7 +43,10 @@ impl Engine {
             }
         };
         let stated = !matches!(who, Who::Credentials);
-        let verdict = match self.identify(&policy, call, &reached, who, now).await {
+        let verdict = match self
+            .identify(&policy, generation, call, &reached, who, now)
+            .await
+        {
             Ok(identified) => {
                 authenticated = identified;
                 match gate(reached.operation, call, reached.path(), &authenticated) {
@@ -64,6 +70,7 @@ impl Engine {
     async fn identify(
         &self,
         policy: &Policy,
+        generation: u64,
         call: &Call,
         reached: &Reached<'_, '_>,
         who: Who,
@@ -78,7 +85,7 @@ impl Engine {
                 ..Authenticated::default()
             }),
             Who::Credentials => match policy.strategies.find(call, reached.target.as_ref())? {
-                Some(found) => Ok(self.authenticate(call, found, now).await),
+                Some(found) => Ok(self.authenticate(call, found, generation, now).await),
                 None => Ok(Authenticated::default()),
             },
         }

@@ -59,9 +59,12 @@ impl Engine {
         issuers: &Issuers,
         token: &str,
         scopes: ScopesOf,
+        generation: u64,
         now: Timestamp,
     ) -> Authenticated {
         let key = (
+            generation,
+            Arc::from("bearer"),
             call.tenant.clone(),
             TokenKind::Bearer,
             TokenHash::of(token.as_bytes()),

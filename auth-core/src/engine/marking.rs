@@ -50,6 +50,9 @@ impl SessionStore for Marking {
         if let Some(replaced) = replaces {
             self.marks.session(&tenant, replaced, now);
         }
+        if let (true, Ok(record)) = (retried, &created) {
+            self.marks.session(&tenant, record.id, now);
+        }
         // The limit may have ended another session of the subject, and a retry has replaced a token.
         match subject {
             Some(subject) if limited || retried => self.marks.subject(&tenant, &subject, now),

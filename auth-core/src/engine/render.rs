@@ -10,6 +10,7 @@ use crate::{
     caller::Caller,
     clock::Timestamp,
     decision::{Reason, ReasonCode},
+    grammar::{Cookies, cookie_values},
     live::{Origin, Session},
     observe::Refusal,
     operation::{App, Operation},
@@ -17,7 +18,7 @@ use crate::{
     session::{RevocationCause, TokenHash, TokenKind},
     store::Death,
     strategy::{CookieStrategy, Strategy},
-    wire::{Call, CredentialSource, Deliverable},
+    wire::{Call, Credential, CredentialSource, Deliverable},
     wire_update::WireUpdate,
 };
 
@@ -154,14 +155,18 @@ pub(super) fn dead_cookie(
     if !dead || explicit || !call.deliverable.cookie {
         return Vec::new();
     }
+    let lines = || {
+        let cookies = |c: &&Credential| c.source == CredentialSource::Cookie;
+        call.credentials
+            .iter()
+            .filter(cookies)
+            .map(|credential| &*credential.value)
+    };
     let presented = policy.strategies.cookies().find(|strategy| {
-        let name = strategy.cookie.name.as_bytes();
-        call.credentials.iter().any(|credential| {
-            credential
-                .value
-                .windows(name.len())
-                .any(|window| window == name)
-        })
+        !matches!(
+            cookie_values(lines(), &strategy.cookie.name),
+            Cookies::Absent
+        )
     });
     presented.map(expire).into_iter().collect()
 }

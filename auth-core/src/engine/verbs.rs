@@ -47,6 +47,7 @@ impl Engine {
         sealed: &[u8],
     ) -> Result<Option<Arc<Session>>, SessionError> {
         let handle = self.open(caller, sealed)?;
+        self.refuse_ended(&handle).await?;
         match &handle.session {
             CallSession::Anonymous => Ok(None),
             CallSession::Stored { id, .. } => {
@@ -83,12 +84,14 @@ impl Engine {
         request: SetSession,
     ) -> Result<SessionChange, SessionError> {
         let handle = self.open(caller, &request.call)?;
+        self.refuse_ended(&handle).await?;
         let policy = self.policy.load_full();
         let operation = operation_of(&policy, &handle)?;
         let version = expected_version(&request.etag)?;
         if request.request_id.len() > MAX_REQUEST_ID_BYTES {
             return Err(invalid("request_id", "it is longer than 128 bytes"));
         }
+        let retry = request_hash(caller, &handle, &request.call, &request.request_id);
         match request.change {
             SessionWrite::SignIn(sign_in) => {
                 if !operation.signs_in {
@@ -99,7 +102,7 @@ impl Engine {
                     identity: sign_in.identity,
                     attributes: sign_in.attributes,
                     ttl: sign_in.ttl,
-                    request_id: request.request_id,
+                    request: retry,
                 };
                 self.create(&policy, caller, handle, new).await
             }
@@ -107,16 +110,8 @@ impl Engine {
                 if !operation.writes_attributes {
                     return Err(not_allowed(operation, "attributes"));
                 }
-                self.patch(
-                    &policy,
-                    caller,
-                    handle,
-                    set,
-                    remove,
-                    version,
-                    request.request_id,
-                )
-                .await
+                self.patch(&policy, caller, handle, set, remove, version, retry)
+                    .await
             }
         }
     }
@@ -207,7 +202,7 @@ impl Engine {
                         .is_some()
                         .then_some(self.limits.per_subject)
                         .flatten(),
-                    request: request_hash(caller, &handle, &new.request_id),
+                    request: new.request,
                     by: caller.name.to_string(),
                 },
                 now,
@@ -261,7 +256,7 @@ impl Engine {
         set: JsonObject,
         remove: Vec<String>,
         version: Option<u64>,
-        request_id: String,
+        request: Option<TokenHash>,
     ) -> Result<SessionChange, SessionError> {
         let now = self.clock.now();
         let change = Change::PatchAttributes { set, remove };
@@ -279,7 +274,7 @@ impl Engine {
                     identity: Identity::default(),
                     attributes: crate::store::apply(change, JsonObject::new()),
                     ttl: None,
-                    request_id,
+                    request,
                 };
                 return self.create(policy, caller, handle, new).await;
             }
@@ -305,6 +300,53 @@ impl Engine {
             updates: Vec::new(),
             call,
         })
+    }
+
+    /// Refuses a handle whose session has ended since it was made: a revocation is not undone by
+    /// what was handed out before (R15).
+    async fn refuse_ended(&self, handle: &CallHandle) -> Result<(), SessionError> {
+        let now = self.clock.now();
+        let identity = match &handle.session {
+            CallSession::Anonymous => return Ok(()),
+            CallSession::Stored { id, .. } => {
+                let listed = self.store.get(&handle.tenant, id, now).await?;
+                let live = listed.is_some_and(|listed| listed.death.is_none());
+                return if live {
+                    Ok(())
+                } else {
+                    Err(SessionError::Gone)
+                };
+            }
+            CallSession::External {
+                session,
+                token_id,
+                expires_at,
+                identity,
+            } => {
+                let named: Vec<_> = foreign_handles(session, token_id);
+                let (tenant, issuer) = (&handle.tenant, &session.issuer);
+                let revoked = self
+                    .store
+                    .foreign_revocation(tenant, issuer, &named, now)
+                    .await?;
+                if now >= *expires_at || revoked.is_some() {
+                    return Err(SessionError::Gone);
+                }
+                identity
+            }
+            CallSession::Fixed { identity, .. } => identity,
+        };
+        let Some(subject) = identity_of(identity)?.subject else {
+            return Ok(());
+        };
+        match self
+            .store
+            .subject_revoked_at(&handle.tenant, &subject)
+            .await?
+        {
+            Some(at) if at >= handle.issued_at => Err(SessionError::Gone),
+            _ => Ok(()),
+        }
     }
 
     fn reseal(&self, handle: CallHandle) -> Result<Bytes, SessionError> {
@@ -453,7 +495,7 @@ struct New {
     identity: Identity,
     attributes: JsonObject,
     ttl: Option<Duration>,
-    request_id: String,
+    request: Option<TokenHash>,
 }
 
 fn stored(record: SessionRecord, strategy: &str) -> Session {
@@ -542,23 +584,39 @@ fn token_kind(policy: &Policy, handle: &CallHandle) -> Result<TokenKind, Session
     }
 }
 
-fn request_hash(caller: &Caller, handle: &CallHandle, request_id: &str) -> Option<TokenHash> {
+/// Names a request for its retries. A retry comes with the same sealed call, so that nobody else's
+/// request of the same name is taken for one.
+fn request_hash(
+    caller: &Caller,
+    handle: &CallHandle,
+    sealed: &[u8],
+    request_id: &str,
+) -> Option<TokenHash> {
     if request_id.is_empty() {
         return None;
     }
     // Lengths in front, so that no two requests look alike.
-    let parts = [
-        &*caller.name,
-        handle.tenant.as_str(),
-        &handle.operation,
-        request_id,
+    let parts: [&[u8]; 5] = [
+        caller.name.as_bytes(),
+        handle.tenant.as_str().as_bytes(),
+        handle.operation.as_bytes(),
+        sealed,
+        request_id.as_bytes(),
     ];
     let mut all = Vec::new();
     for part in parts {
         all.extend_from_slice(&part.len().to_be_bytes());
-        all.extend_from_slice(part.as_bytes());
+        all.extend_from_slice(part);
     }
     Some(TokenHash::of(&all))
+}
+
+/// What names a foreign token and the login behind it.
+fn foreign_handles(session: &ForeignSession, token_id: &str) -> Vec<ForeignHandle> {
+    let sid = session.discriminator.strip_prefix("sid:");
+    let login = sid.map(|sid| ForeignHandle::Sid(sid.to_owned()));
+    let token = (!token_id.is_empty()).then(|| ForeignHandle::Jti(token_id.to_owned()));
+    token.into_iter().chain(login).collect()
 }
 
 fn foreign_handle(session: &ForeignSession, token_id: &str) -> Option<ForeignHandle> {

@@ -182,7 +182,7 @@ impl Compiler<'_, '_> {
         let mut args = Vec::new();
         for arg in &file.args {
             match words.resolve(arg) {
-                Some(variable) => args.push(variable.clone()),
+                Some((variable, kind)) => args.push((variable.clone(), kind.clone())),
                 None => {
                     self.faults
                         .unknown(self.document, arg, "name", arg, words.names());

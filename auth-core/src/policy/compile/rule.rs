@@ -87,24 +87,37 @@ impl Selector {
 /// are, the path of the call tells, and calls that have none are covered to be safe.
 fn below(prefix: &Prefix, wire_only: bool, targets: &[ParsedTarget<'_>]) -> Option<Applies> {
     let relations = targets.iter().filter_map(|target| match &target.parsed {
-        Parsed::Http(route) => Some(prefix.relation(&route.pattern)),
-        Parsed::Grpc(path) => Pattern::parse(path).ok().map(|path| prefix.relation(&path)),
+        Parsed::Http(route) => Some((true, prefix.relation(&route.pattern))),
+        Parsed::Grpc(path) => Pattern::parse(path)
+            .ok()
+            .map(|path| (false, prefix.relation(&path))),
         Parsed::Name(..) => None,
     });
     let mut strongest = None;
-    for relation in relations {
+    let mut apart = false;
+    for (is_http, relation) in relations {
         match relation {
             Covers::Covers if wire_only => {}
             Covers::Covers => return Some(Applies::Always),
             Covers::Overlaps => {}
-            Covers::Apart => continue,
+            Covers::Apart => {
+                apart |= is_http;
+                continue;
+            }
         }
         strongest = Some(Applies::Below {
             prefix: prefix.clone(),
             elsewhere: !wire_only,
         });
     }
-    strongest
+    // Where another of its paths lies wholly outside, the path of a call there tells nothing of what
+    // it is about, so the rule holds on all of them.
+    match strongest {
+        Some(Applies::Below {
+            elsewhere: true, ..
+        }) if apart => Some(Applies::Always),
+        other => other,
+    }
 }
 
 pub(super) fn compile<'d>(document: &'d Document, faults: &mut Faults) -> Vec<Rule<'d>> {

@@ -55,6 +55,15 @@ pub(super) fn compile(
             let message = format!("strategy `{}` is declared twice", strategy.name());
             compiler.faults.error(main, file, &message);
         }
+        if let Some(other) = all.iter().find(|other| disagree(other, &strategy)) {
+            let message = format!(
+                "strategies `{}` and `{}` differ in `scopes`, but take the same credentials: a \
+                 client could choose the one that gives more",
+                other.name(),
+                strategy.name()
+            );
+            compiler.faults.error(main, file, &message);
+        }
         all.push(strategy);
     }
     Strategies { all: all.into() }
@@ -76,6 +85,16 @@ fn default_strategies() -> Strategies {
     };
     Strategies {
         all: [Strategy::Bearer(bearer), Strategy::Cookie(cookie)].into(),
+    }
+}
+
+/// Whether two strategies take the same credentials and make different sessions of them: a value
+/// is good under whichever name the client sends it.
+fn disagree(one: &Strategy, other: &Strategy) -> bool {
+    match (one, other) {
+        (Strategy::ApiKey(one), Strategy::ApiKey(other)) => one.scopes != other.scopes,
+        (Strategy::Cookie(one), Strategy::Cookie(other)) => one.scopes != other.scopes,
+        _ => false,
     }
 }
 
