@@ -3,7 +3,7 @@
 //! Edges are written against [`DecisionPoint`] and used by generics. It has two implementations:
 //! in process and, in `proto`, a client of another Sidegate.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -60,8 +60,9 @@ pub trait DecisionPoint: Send + Sync + 'static {
     fn profile(&self, kind: &WireKind) -> impl Future<Output = WireProfile> + Send;
 }
 
-/// A change of a call's session.
-#[derive(Clone, Debug)]
+/// A change of a call's session. Its `Debug` prints no part of the handle, the request id or what
+/// is written.
+#[derive(Clone)]
 pub struct SetSession {
     /// The sealed handle of the call.
     pub call: Bytes,
@@ -71,6 +72,19 @@ pub struct SetSession {
     pub etag: String,
     /// Names the request for retries (AIP-155); empty for none.
     pub request_id: String,
+}
+
+impl fmt::Debug for SetSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let change = match self.change {
+            SessionWrite::SignIn(_) => "SignIn(..)",
+            SessionWrite::Patch { .. } => "Patch(..)",
+        };
+        f.debug_struct("SetSession")
+            .field("change", &format_args!("{change}"))
+            .field("etag", &self.etag)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is written.
@@ -98,8 +112,8 @@ pub struct SignIn {
     pub ttl: Option<Duration>,
 }
 
-/// A changed session.
-#[derive(Clone, Debug)]
+/// A changed session. Its `Debug` prints no part of the handle.
+#[derive(Clone)]
 pub struct SessionChange {
     /// The session as it is now.
     pub session: Arc<Session>,
@@ -107,6 +121,15 @@ pub struct SessionChange {
     pub updates: Vec<WireUpdate>,
     /// The call with its new session.
     pub call: Bytes,
+}
+
+impl fmt::Debug for SessionChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionChange")
+            .field("session", &self.session.id())
+            .field("updates", &self.updates)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Which of the subject's sessions end.
@@ -203,4 +226,37 @@ pub struct WireProfile {
     pub data: Vec<(Arc<str>, String, String)>,
     /// The policy that the profile is of.
     pub policy_version: Arc<str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_prints_neither_its_handle_nor_what_is_written() {
+        const CANARY: &str = "canary-4711";
+        let object = JsonObject::from_iter([("note".to_owned(), CANARY.into())]);
+        let writes = [
+            SessionWrite::Patch {
+                set: object.clone(),
+                remove: vec![CANARY.to_owned()],
+            },
+            SessionWrite::SignIn(SignIn {
+                identity: Identity::default(),
+                attributes: object,
+                ttl: None,
+            }),
+        ];
+        for change in writes {
+            let request = SetSession {
+                call: Bytes::from_static(CANARY.as_bytes()),
+                change,
+                etag: "\"3\"".to_owned(),
+                request_id: CANARY.to_owned(),
+            };
+            let printed = format!("{request:?} {request:#?}");
+            assert!(printed.contains("etag"), "{printed}");
+            assert!(!printed.contains(CANARY), "{printed}");
+        }
+    }
 }

@@ -121,8 +121,8 @@ pub enum NativeFound {
     Undetermined(String),
 }
 
-/// A credential that a strategy found.
-#[derive(Debug)]
+/// A credential that a strategy found. Its `Debug` names the strategy alone, which may hold hashes
+/// of tokens.
 pub struct Found<'s, 'c> {
     /// The strategy.
     pub strategy: &'s Strategy,
@@ -130,8 +130,16 @@ pub struct Found<'s, 'c> {
     pub presented: Presented<'c>,
 }
 
-/// A credential, read.
-#[derive(Debug)]
+impl fmt::Debug for Found<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found")
+            .field("strategy", &self.strategy.name())
+            .field("presented", &self.presented)
+            .finish()
+    }
+}
+
+/// A credential, read. Its `Debug` says of what kind it is and prints no part of it.
 pub enum Presented<'c> {
     /// Not of the form that its kind has.
     Malformed,
@@ -143,6 +151,18 @@ pub enum Presented<'c> {
     Key(TokenHash),
     /// What a native strategy found.
     Native(NativeFound),
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Malformed => "Malformed",
+            Self::Token(_) => "Token(..)",
+            Self::Foreign(_) => "Foreign(..)",
+            Self::Key(_) => "Key(..)",
+            Self::Native(_) => "Native(..)",
+        })
+    }
 }
 
 /// Two credentials, or two values of one, were presented (R8).
@@ -310,4 +330,38 @@ fn find_cookie<'c>(
             None => Presented::Malformed,
         }),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_that_was_found_prints_its_kind_only() {
+        const CANARY: &str = "canary-4711";
+        let hash = TokenHash::from_bytes([7; 32]);
+        let strategy = Strategy::Bearer(Bearer {
+            opaque: true,
+            tokens: Box::default(),
+            issuers: None,
+            scopes: ScopesOf::FromSession,
+        });
+        let rejected = NativeFound::Rejected(CANARY.to_owned());
+        for (presented, kind) in [
+            (Presented::Malformed, "Malformed"),
+            (Presented::Token(hash), "Token(..)"),
+            (Presented::Foreign(CANARY), "Foreign(..)"),
+            (Presented::Key(hash), "Key(..)"),
+            (Presented::Native(rejected), "Native(..)"),
+        ] {
+            let strategy = &strategy;
+            let found = Found {
+                strategy,
+                presented,
+            };
+            let printed = format!("{found:?}");
+            assert!(printed.contains("bearer") && printed.contains(kind));
+            assert!(!printed.contains(CANARY), "{printed}");
+        }
+    }
 }
