@@ -107,7 +107,8 @@ pub struct NewSession {
     /// How long it may stay unused.
     pub idle: Duration,
     /// The session that this one takes the place of: revoked in the same transaction, with the
-    /// cause [`RevocationCause::Replaced`](crate::session::RevocationCause::Replaced).
+    /// cause [`RevocationCause::Replaced`](crate::session::RevocationCause::Replaced). It has to
+    /// live at that moment, else nothing is made ([`CreateError::Gone`]).
     pub replaces: Option<SessionId>,
     /// How many live sessions the subject may have, and what happens beyond (S-13).
     pub limit: Option<SubjectLimit>,
@@ -149,6 +150,9 @@ pub enum CreateError {
     /// The subject has as many sessions as allowed.
     #[error("the subject has {0} live sessions already, which is the limit")]
     LimitReached(u32),
+    /// The session that it would take the place of has ended, or there is none (R15).
+    #[error("the session to be replaced has ended")]
+    Gone,
     /// Claims and attributes are too large.
     #[error("claims and attributes take {0} bytes as JSON, the limit is 16384")]
     TooLarge(usize),

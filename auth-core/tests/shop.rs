@@ -477,3 +477,24 @@ async fn two_anonymous_visitors_with_one_request_id_get_two_sessions() {
         assert_eq!(answer.credential, CredentialState::Valid);
     }
 }
+
+#[tokio::test]
+async fn a_retried_sign_in_over_a_session_finds_the_first_try() {
+    let shop = shop();
+    let cookie = shop.sign_in("u1", "user").await;
+    let login = shop
+        .authorize(with_cookie(http("POST", "/login"), &cookie))
+        .await;
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        let request = SetSession {
+            call: login.call.clone().unwrap(),
+            change: shop.sign_in_of("u1", "admin"),
+            etag: String::new(),
+            request_id: "req-1".into(),
+        };
+        let changed = shop.engine.set(&shop.caller, request).await.unwrap();
+        made.push(changed.session.id());
+    }
+    assert_eq!(made[0], made[1]);
+}

@@ -44,7 +44,7 @@ impl Answered for CreateError {
     fn failure(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Exists | Self::LimitReached(_) | Self::TooLarge(_) => None,
+            Self::Exists | Self::LimitReached(_) | Self::Gone | Self::TooLarge(_) => None,
         }
     }
 }

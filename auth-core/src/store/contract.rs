@@ -402,7 +402,9 @@ macro_rules! session_store_contract {
                 a_record_over_16_kib_is_refused
                 replacing_ends_the_old_session
                 a_refused_sign_in_leaves_the_old_session_alone
-                replacing_an_unknown_session_is_no_error
+                replacing_an_unknown_session_is_refused
+                a_session_that_has_ended_is_not_replaced
+                parallel_sign_ins_replace_a_session_once
                 parallel_creates_of_one_id_make_one_session
                 a_retry_gives_the_same_session_with_the_new_token
                 an_exact_replay_changes_nothing

@@ -125,6 +125,7 @@ pub fn create_error(error: CreateError) -> Status {
     match error {
         CreateError::Exists => exists(message),
         CreateError::LimitReached(limit) => too_many(limit, message),
+        CreateError::Gone => refusal(Code::NotFound, reason::SESSION_GONE, message, &[]),
         CreateError::TooLarge(_) => invalid("sign_in", &message, reason::RECORD_TOO_LARGE),
         CreateError::Store(error) => store_error(&error),
     }
@@ -299,6 +300,7 @@ mod tests {
         for (error, code) in [
             (CreateError::Exists, Code::AlreadyExists),
             (CreateError::LimitReached(20), Code::FailedPrecondition),
+            (CreateError::Gone, Code::NotFound),
             (CreateError::TooLarge(20_000), Code::InvalidArgument),
             (StoreError::OutOfSpace.into(), Code::Unavailable),
             (StoreError::ReadOnly.into(), Code::Unavailable),

@@ -106,11 +106,44 @@ pub async fn a_refused_sign_in_leaves_the_old_session_alone(bench: Bench) {
     assert!(bench.lives(&old.token, T0).await);
 }
 
-pub async fn replacing_an_unknown_session_is_no_error(bench: Bench) {
+pub async fn replacing_an_unknown_session_is_refused(bench: Bench) {
     let mut new = bench.draft("u1");
     new.replaces = Some(bench.id());
-    let new = bench.make(new).await;
-    assert!(bench.lives(&new.token, T0).await);
+    let token = new.token;
+    let refused = bench.store.create(new, T0).await;
+    assert_eq!(refused, Err(CreateError::Gone));
+    assert_eq!(bench.load(&token, T0).await, Loaded::Unknown);
+}
+
+pub async fn a_session_that_has_ended_is_not_replaced(bench: Bench) {
+    let revoked = bench.sign_in("u1").await;
+    bench.revoke(revoked.id(), T0).await;
+    let everywhere = bench.sign_in("u2").await;
+    bench.revoke_subject("u2", T0).await;
+    let idle = bench.sign_in("u3").await;
+    let cases = [(&revoked, T0), (&everywhere, T0), (&idle, T0.plus(IDLE))];
+    for (old, now) in cases {
+        let mut new = bench.draft("u4");
+        new.replaces = Some(old.record.id);
+        let token = new.token;
+        let refused = bench.store.create(new, now).await;
+        assert_eq!(refused, Err(CreateError::Gone));
+        assert_eq!(bench.load(&token, now).await, Loaded::Unknown);
+    }
+    let cause = bench.cause(&revoked.token, T0).await;
+    assert_ne!(cause, Some(RevocationCause::Replaced));
+}
+
+pub async fn parallel_sign_ins_replace_a_session_once(bench: Bench) {
+    let old = bench.sign_in("u1").await;
+    let id = old.record.id;
+    let made = bench.parallel(8, |bench, _| async move {
+        let mut new = bench.draft("u1");
+        new.replaces = Some(id);
+        bench.store.create(new, T0).await.is_ok()
+    });
+    assert_eq!(made.into_iter().filter(|made| *made).count(), 1);
+    assert_eq!(bench.count("u1", T0).await, 1);
 }
 
 pub async fn parallel_creates_of_one_id_make_one_session(bench: Bench) {

@@ -7,7 +7,9 @@ use super::{
 };
 use crate::{
     session::JsonObject,
-    store::{BeyondLimit, Loaded, Page, Rotation, SessionFilter, SubjectLimit, UpdateError},
+    store::{
+        BeyondLimit, CreateError, Loaded, Page, Rotation, SessionFilter, SubjectLimit, UpdateError,
+    },
 };
 
 async fn two(bench: &Bench) -> (SignedIn, Bench) {
@@ -40,7 +42,8 @@ pub async fn revocations_do_not_meet(bench: Bench) {
     assert_eq!(all.await, Ok(Ok(0)));
     let mut replacing = other.draft("u1");
     replacing.replaces = Some(made.record.id);
-    other.make(replacing).await;
+    let refused = other.store.create(replacing, T0).await;
+    assert_eq!(refused, Err(CreateError::Gone));
     assert!(bench.lives(&made.token, T0).await);
     let subject = principal("u1");
     let at = bench

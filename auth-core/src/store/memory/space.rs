@@ -82,6 +82,12 @@ impl Space {
         if self.sessions.contains_key(&new.id) || self.tokens.contains_key(&(new.kind, new.token)) {
             return Err(CreateError::Exists);
         }
+        if new
+            .replaces
+            .is_some_and(|old| self.live(&old, now).is_none())
+        {
+            return Err(CreateError::Gone);
+        }
         let evicted = self.beyond_limit(&new, now)?;
         if let Some(old) = new.replaces {
             self.end(&old, RevocationCause::Replaced, &new.by, now, log);

@@ -34,8 +34,10 @@ pub(super) fn create(
     if is_token_taken(db, &new.tenant, new.kind, &new.token)? {
         return Err(Halt::Refused(CreateError::Exists));
     }
-    if let Some(old) = new.replaces {
-        end(db, &new, &old, RevocationCause::Replaced, now)?;
+    if let Some(old) = new.replaces
+        && !end(db, &new, &old, RevocationCause::Replaced, now)?
+    {
+        return Err(Halt::Refused(CreateError::Gone));
     }
     make_room(db, &new, now)?;
     insert(db, new, now)
@@ -95,20 +97,20 @@ fn make_room(db: &Connection, new: &NewSession, now: Timestamp) -> Result<(), Ha
     Ok(())
 }
 
+/// Ends a session; answers whether it lived.
 fn end(
     db: &Connection,
     new: &NewSession,
     old: &SessionId,
     cause: RevocationCause,
     now: Timestamp,
-) -> Result<(), Halt<CreateError>> {
+) -> Result<bool, Halt<CreateError>> {
     let ending = Ending {
         by: new.by.clone(),
         cause,
         reason: String::new(),
     };
-    revoke(db, &new.tenant, old, ending, now)?;
-    Ok(())
+    Ok(revoke(db, &new.tenant, old, ending, now)? == Some(true))
 }
 
 fn insert(

@@ -161,6 +161,12 @@ impl Reference {
             }
             return told(self.rotate(&first, None, new.token, Rotation::Immediate, now));
         }
+        if new
+            .replaces
+            .is_some_and(|old| self.live(&old, now).is_none())
+        {
+            return Answer::Record(Err(CreateError::Gone.to_string()));
+        }
         let subject = new.identity.subject.as_ref().unwrap().id().to_owned();
         let mut live = self.live_of(Some(&subject), now);
         live.retain(|(_, id)| Some(*id) != new.replaces);
