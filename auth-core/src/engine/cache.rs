@@ -129,6 +129,7 @@ impl SessionCache {
                 &key.2,
                 cached.session.id(),
                 cached.session.identity.subject.as_ref(),
+                now,
             );
         if good {
             Some(cached)

@@ -1,4 +1,7 @@
 //! A store that leaves a mark for the cache with every change, before it is acknowledged.
+//!
+//! The caller of a change may go away in the middle of it: its future is dropped, and the store may
+//! write the change all the same, a moment later. What such a change is about stays in doubt.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::{
     clock::Timestamp,
-    invalidation::Invalidation,
+    invalidation::{Invalidation, Scope},
     principal::Principal,
     session::{JsonObject, Revocation, SessionId, SessionRecord, Tenant, TokenHash, TokenKind},
     store::{
@@ -38,26 +41,79 @@ impl Marking {
     pub const fn invalidation(&self) -> &Arc<Invalidation> {
         &self.marks
     }
+
+    /// Marks a change that begins.
+    fn begin(&self, scopes: Vec<Scope>, at: Timestamp) -> Pending<'_> {
+        let pending = Pending {
+            marks: &self.marks,
+            scopes,
+            unsettled: Vec::new(),
+            at,
+        };
+        pending.mark();
+        pending
+    }
+}
+
+/// A change that the store has not answered yet. Dropped unanswered it is left in doubt.
+struct Pending<'m> {
+    marks: &'m Invalidation,
+    scopes: Vec<Scope>,
+    /// What else it may be about, as long as the store has not said.
+    unsettled: Vec<Scope>,
+    at: Timestamp,
+}
+
+impl Pending<'_> {
+    fn mark(&self) {
+        for scope in &self.scopes {
+            self.marks.change(scope, self.at);
+        }
+    }
+
+    /// The store has answered: what was loaded until now is not believed.
+    fn settle(mut self) {
+        self.mark();
+        self.scopes.clear();
+        self.unsettled.clear();
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        for scope in self.scopes.iter().chain(&self.unsettled) {
+            self.marks.doubt(scope, self.at);
+        }
+    }
+}
+
+fn session(tenant: &Tenant, id: SessionId) -> Vec<Scope> {
+    vec![Scope::Session(tenant.clone(), id)]
 }
 
 #[async_trait]
 impl SessionStore for Marking {
     async fn create(&self, new: NewSession, now: Timestamp) -> Result<SessionRecord, CreateError> {
-        let (tenant, replaces) = (new.tenant.clone(), new.replaces);
-        let (subject, limited) = (new.identity.subject.clone(), new.limit.is_some());
-        let retried = new.request.is_some();
+        let tenant = new.tenant.clone();
+        let (limited, retried) = (new.limit.is_some(), new.request.is_some());
+        let mut scopes: Vec<Scope> = new
+            .replaces
+            .map(|replaced| Scope::Session(tenant.clone(), replaced))
+            .into_iter()
+            .collect();
+        // The limit may end another session of the subject, and a retry replaces a token.
+        let subject = new.identity.subject.clone().filter(|_| limited || retried);
+        let anonymous_retry = retried && subject.is_none();
+        scopes.extend(subject.map(|subject| Scope::Subject(tenant.clone(), subject)));
+        let mut pending = self.begin(scopes, now);
+        if anonymous_retry {
+            pending.unsettled.push(Scope::Tenant(tenant.clone()));
+        }
         let created = self.store.create(new, now).await;
-        if let Some(replaced) = replaces {
-            self.marks.session(&tenant, replaced, now);
-        }
         if let (true, Ok(record)) = (retried, &created) {
-            self.marks.session(&tenant, record.id, now);
+            pending.scopes.push(Scope::Session(tenant, record.id));
         }
-        // The limit may have ended another session of the subject, and a retry has replaced a token.
-        match subject {
-            Some(subject) if limited || retried => self.marks.subject(&tenant, &subject, now),
-            _ => {}
-        }
+        pending.settle();
         created
     }
 
@@ -89,11 +145,12 @@ impl SessionStore for Marking {
         by: &str,
         now: Timestamp,
     ) -> Result<SessionRecord, UpdateError> {
+        let pending = self.begin(session(tenant, *id), now);
         let updated = self
             .store
             .update(tenant, id, expected_version, change, by, now)
             .await;
-        self.marks.session(tenant, *id, now);
+        pending.settle();
         updated
     }
 
@@ -119,11 +176,12 @@ impl SessionStore for Marking {
         by: &str,
         now: Timestamp,
     ) -> Result<SessionRecord, UpdateError> {
+        let pending = self.begin(session(tenant, *id), now);
         let rotated = self
             .store
             .rotate(tenant, id, expected_version, token, rotation, by, now)
             .await;
-        self.marks.session(tenant, *id, now);
+        pending.settle();
         rotated
     }
 
@@ -134,8 +192,9 @@ impl SessionStore for Marking {
         ending: Ending,
         now: Timestamp,
     ) -> Result<Option<bool>, StoreError> {
+        let pending = self.begin(session(tenant, *id), now);
         let revoked = self.store.revoke(tenant, id, ending, now).await;
-        self.marks.session(tenant, *id, now);
+        pending.settle();
         revoked
     }
 
@@ -147,11 +206,12 @@ impl SessionStore for Marking {
         ending: Ending,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
+        let pending = self.begin(vec![Scope::Subject(tenant.clone(), subject.clone())], now);
         let revoked = self
             .store
             .revoke_subject(tenant, subject, except, ending, now)
             .await;
-        self.marks.subject(tenant, subject, now);
+        pending.settle();
         revoked
     }
 
@@ -162,8 +222,9 @@ impl SessionStore for Marking {
         ending: Ending,
         now: Timestamp,
     ) -> Result<Result<u64, u64>, StoreError> {
+        let pending = self.begin(vec![Scope::Tenant(tenant.clone())], now);
         let revoked = self.store.revoke_all(tenant, expected, ending, now).await;
-        self.marks.tenant(tenant, now);
+        pending.settle();
         revoked
     }
 
@@ -243,8 +304,9 @@ impl ApiKeyStore for Marking {
         ending: Ending,
         now: Timestamp,
     ) -> Result<Option<bool>, StoreError> {
+        let pending = self.begin(session(tenant, *id), now);
         let revoked = self.store.revoke_key(tenant, id, ending, now).await;
-        self.marks.session(tenant, *id, now);
+        pending.settle();
         revoked
     }
 }
@@ -260,12 +322,13 @@ impl ForeignTokenStore for Marking {
         ending: Ending,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        // A token is not found by its handle in the cache, so all of the tenant's are loaded anew.
+        let pending = self.begin(vec![Scope::Tenant(tenant.clone())], now);
         let revoked = self
             .store
             .revoke_foreign(tenant, issuer, handle, until, ending, now)
             .await;
-        // A token is not found by its handle in the cache, so all of the tenant's are loaded anew.
-        self.marks.tenant(tenant, now);
+        pending.settle();
         revoked
     }
 
@@ -299,11 +362,12 @@ impl ForeignTokenStore for Marking {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<(JsonObject, u64), UpdateError> {
+        let pending = self.begin(vec![Scope::Tenant(tenant.clone())], now);
         let updated = self
             .store
             .update_foreign(tenant, session, expected_version, change, until, now)
             .await;
-        self.marks.tenant(tenant, now);
+        pending.settle();
         updated
     }
 }
