@@ -239,6 +239,9 @@ pub struct SessionRecord {
     pub attributes: JsonObject,
     /// What carries its token.
     pub kind: TokenKind,
+    /// The one strategy that its tokens are credentials of, as `cookie` or `cookie.NAME`; `None` is
+    /// any of its kind.
+    pub strategy: Option<Arc<str>>,
     /// When it was made.
     pub created_at: Timestamp,
     /// The end of its lifetime, which nothing extends (S-07).
@@ -272,6 +275,12 @@ impl SessionRecord {
         } else {
             None
         }
+    }
+
+    /// Whether its tokens are credentials of this strategy (R12).
+    #[must_use]
+    pub fn is_of(&self, strategy: &str) -> bool {
+        self.strategy.as_deref().is_none_or(|own| own == strategy)
     }
 
     /// The etag that updates of this version carry.

@@ -98,6 +98,9 @@ pub struct NewSession {
     pub token: TokenHash,
     /// What carries the token.
     pub kind: TokenKind,
+    /// The one strategy that its tokens are credentials of; `None` where whoever makes the session
+    /// knows the kind only: then any of that kind.
+    pub strategy: Option<Arc<str>>,
     /// Who is signed in, with what.
     pub identity: Identity,
     /// The app's own data.

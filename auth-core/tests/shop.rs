@@ -16,6 +16,7 @@ use auth_core::{
         ClearScope, DecisionPoint, SessionChange, SessionError, SessionWrite, SetSession, SignIn,
     },
     engine::{Engine, Parts},
+    grammar::TokenText,
     keys::{Keyring, MasterKey},
     outcome::Outcome,
     policy::{
@@ -25,8 +26,8 @@ use auth_core::{
     },
     principal::Principal,
     random::SystemRandom,
-    session::{Identity, JsonObject},
-    store::memory::MemoryStore,
+    session::{Identity, JsonObject, SessionId, SessionToken, Tenant, TokenKind},
+    store::{NewSession, memory::MemoryStore},
     wire::{Call, Credential, CredentialSource, Deliverable, SessionView, WireKind},
     wire_update::WireUpdate,
 };
@@ -66,7 +67,11 @@ struct Shop {
 }
 
 fn shop() -> Shop {
-    let document = Document::parse(Path::new("shop.yaml"), POLICY.into()).unwrap();
+    shop_of(POLICY.into())
+}
+
+fn shop_of(policy: String) -> Shop {
+    let document = Document::parse(Path::new("shop.yaml"), policy).unwrap();
     let policy = Policy::compile(&[document], &Disk, &BuiltInSources, &Natives::default()).unwrap();
     let clock = Arc::new(ManualClock::at(START));
     let keys = Arc::new(Keyring::new(&MasterKey::from_bytes([7; 32]), &[]));
@@ -497,4 +502,60 @@ async fn a_retried_sign_in_over_a_session_finds_the_first_try() {
         made.push(changed.session.id());
     }
     assert_eq!(made[0], made[1]);
+}
+
+#[tokio::test]
+async fn r12_a_token_is_a_credential_of_the_strategy_that_issued_it_only() {
+    let shop = shop_of(format!(
+        "strategies:\n  - bearer: {{ opaque: true }}\n  - cookie: {{ name: __Host-session }}\n  \
+         - cookie: {{ name: __Host-staff }}\n{POLICY}"
+    ));
+    let cookie = shop.sign_in("u1", "user").await;
+    let token = cookie.strip_prefix("__Host-session=").unwrap();
+    let me = || http("GET", "/me");
+    let staff = format!("__Host-staff={token}");
+    for (call, expected) in [
+        (with_cookie(me(), &cookie), Outcome::Allow),
+        (with_cookie(me(), &staff), Outcome::Unauthenticated),
+        (with_bearer(me(), token), Outcome::Unauthenticated),
+        (with_cookie(me(), &cookie), Outcome::Allow),
+    ] {
+        assert_eq!(shop.authorize(call).await.outcome(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_was_made_for_any_cookie_is_opened_by_any() {
+    let shop = shop_of(format!(
+        "strategies:\n  - cookie: {{ name: __Host-session }}\n  - cookie: {{ name: __Host-staff \
+         }}\n{POLICY}"
+    ));
+    let token = SessionToken::generate(&SystemRandom, [0, 0]).unwrap();
+    let new = NewSession {
+        id: SessionId::generate(&SystemRandom, START).unwrap(),
+        tenant: Tenant::default(),
+        token: token.hash(),
+        kind: TokenKind::Cookie,
+        strategy: None,
+        identity: Identity {
+            subject: Some(Principal::local("u1").unwrap()),
+            ..Identity::default()
+        },
+        attributes: JsonObject::new(),
+        expires_at: START.plus(Duration::from_secs(60)),
+        idle: Duration::from_secs(60),
+        replaces: None,
+        limit: None,
+        request: None,
+        by: "ops".into(),
+    };
+    shop.engine.store().create(new, START).await.unwrap();
+    let text = TokenText::new(token.as_bytes());
+    for name in ["__Host-session", "__Host-staff"] {
+        let cookie = format!("{name}={}", text.as_str());
+        let answer = shop
+            .authorize(with_cookie(http("GET", "/me"), &cookie))
+            .await;
+        assert_eq!(answer.outcome(), Outcome::Allow);
+    }
 }

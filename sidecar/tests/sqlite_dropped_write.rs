@@ -1,6 +1,4 @@
 //! A write whose caller goes away in the middle of it: the store writes it all the same.
-#![expect(clippy::unwrap_used, reason = "in tests a panic is the failure report")]
-
 use std::{
     pin::pin,
     sync::Arc,

@@ -330,6 +330,7 @@ impl World {
             tenant: secret.tenant.clone(),
             token: token.hash(),
             kind,
+            strategy: None,
             identity: identity_of(fixture, created),
             attributes: fixture.attributes.clone(),
             expires_at: created.plus(limits.lifetime),

@@ -151,6 +151,11 @@ impl Engine {
         }
         let since = self.cache.moment();
         match self.store.load(&call.tenant, kind, &hash, now).await {
+            // A token of one strategy is no credential of another (R12).
+            Ok(Loaded::Live { record, .. }) if !record.is_of(&name) => Authenticated {
+                presented: Some(record.id),
+                ..Authenticated::refused(Refusal::Unknown)
+            },
             Ok(Loaded::Live { record, role }) => {
                 let session = with_scopes(Session::stored(record, name), scopes);
                 let cached = Arc::new(Cached::new(Arc::new(session), role, since, now));

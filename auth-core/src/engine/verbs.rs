@@ -180,6 +180,10 @@ impl Engine {
     ) -> Result<SessionChange, SessionError> {
         let now = self.clock.now();
         let kind = token_kind(policy, &handle)?;
+        let strategy = (kind == TokenKind::Cookie)
+            .then(|| render::cookie_of(policy, Some(&handle.strategy)))
+            .flatten()
+            .map_or_else(|| Arc::from("bearer"), |cookie| cookie.name.clone());
         let subject = new.identity.subject.clone();
         let shard = self.keys.shard(&handle.tenant, subject.as_ref());
         let token = SessionToken::generate(&*self.random, shard)?;
@@ -198,6 +202,7 @@ impl Engine {
                     tenant: handle.tenant.clone(),
                     token: token.hash(),
                     kind,
+                    strategy: Some(strategy.clone()),
                     identity: new.identity,
                     attributes: new.attributes,
                     expires_at: now.plus(lifetime),
@@ -221,10 +226,6 @@ impl Engine {
                 subject: record.identity.subject.clone(),
             },
         );
-        let strategy = (kind == TokenKind::Cookie)
-            .then(|| render::cookie_of(policy, Some(&handle.strategy)))
-            .flatten()
-            .map_or_else(|| Arc::from("bearer"), |cookie| cookie.name.clone());
         let text = TokenText::new(token.as_bytes());
         let update = render::hand_out(
             policy,

@@ -188,6 +188,7 @@ impl Bench {
             tenant: self.tenant.clone(),
             token: self.token(),
             kind: TokenKind::Cookie,
+            strategy: Some("cookie".into()),
             identity: Identity {
                 subject: Some(principal(subject)),
                 actor: Some(Principal::new("support", "s1/desk").unwrap()),
@@ -411,6 +412,7 @@ macro_rules! session_store_contract {
                 a_request_is_forgotten_after_ten_minutes
                 a_retry_after_logout_makes_no_session
                 a_retry_for_another_subject_is_refused
+                a_retry_for_another_strategy_is_refused
                 parallel_retries_make_one_session
             }
             limit {

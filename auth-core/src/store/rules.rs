@@ -176,6 +176,7 @@ pub fn record(new: &NewSession, now: Timestamp) -> SessionRecord {
         identity: new.identity.clone(),
         attributes: new.attributes.clone(),
         kind: new.kind,
+        strategy: new.strategy.clone(),
         created_at: now,
         expires_at: new.expires_at,
         idle: new.idle,
@@ -185,9 +186,10 @@ pub fn record(new: &NewSession, now: Timestamp) -> SessionRecord {
     }
 }
 
-/// Whether a retry asks for the session that its first try made: same subject, same kind.
+/// Whether a retry asks for the session that its first try made: same subject, kind and strategy.
 #[must_use]
 pub fn is_retry_of(new: &NewSession, record: &SessionRecord) -> bool {
     let subject: Option<&Principal> = record.identity.subject.as_ref();
-    new.kind == record.kind && new.identity.subject.as_ref() == subject
+    (new.kind, &new.strategy) == (record.kind, &record.strategy)
+        && new.identity.subject.as_ref() == subject
 }

@@ -168,6 +168,7 @@ mod tests {
             identity: Identity::default(),
             attributes: JsonObject::new(),
             kind: TokenKind::Cookie,
+            strategy: None,
             created_at: Timestamp::from_seconds(1),
             expires_at: Timestamp::from_seconds(900),
             idle: Duration::from_secs(60),

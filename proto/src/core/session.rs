@@ -156,6 +156,7 @@ fn record(
         identity: Identity::default(),
         attributes: JsonObject::new(),
         kind: TokenKind::Bearer,
+        strategy: None,
         created_at: Timestamp::EPOCH,
         expires_at,
         idle: Duration::ZERO,

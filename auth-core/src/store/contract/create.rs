@@ -17,6 +17,7 @@ pub async fn a_new_session_is_live_with_what_it_was_given(bench: Bench) {
     let record = &made.record;
     assert_eq!(record.id, new.id);
     assert_eq!(record.tenant, new.tenant);
+    assert_eq!((record.kind, &record.strategy), (new.kind, &new.strategy));
     assert_eq!(record.identity, new.identity);
     assert_eq!(record.attributes, new.attributes);
     assert_eq!((record.created_at, record.last_seen), (T0, T0));
@@ -215,6 +216,15 @@ pub async fn a_retry_for_another_subject_is_refused(bench: Bench) {
     let first = asked(&bench);
     let mut retry = again(&bench, &first);
     retry.identity.subject = Some(principal("u2"));
+    let made = bench.make(first).await;
+    assert!(is_taken(&bench.store.create(retry, T0).await));
+    assert!(bench.lives(&made.token, T0).await);
+}
+
+pub async fn a_retry_for_another_strategy_is_refused(bench: Bench) {
+    let first = asked(&bench);
+    let mut retry = again(&bench, &first);
+    retry.strategy = None;
     let made = bench.make(first).await;
     assert!(is_taken(&bench.store.create(retry, T0).await));
     assert!(bench.lives(&made.token, T0).await);

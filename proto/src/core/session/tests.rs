@@ -34,6 +34,7 @@ fn stored() -> Origin {
         identity: identity(),
         attributes: JsonObject::new(),
         kind: TokenKind::Cookie,
+        strategy: None,
         created_at: Timestamp::from_seconds(100),
         expires_at: Timestamp::from_seconds(9000),
         idle: Duration::from_secs(600),

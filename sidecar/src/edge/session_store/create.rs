@@ -111,6 +111,8 @@ impl Wanted {
             tenant,
             token,
             kind: self.kind,
+            // A request says what carries the token, not which of several cookies.
+            strategy: (self.kind == TokenKind::Bearer).then(|| "bearer".into()),
             identity: self.sign_in.identity,
             attributes: self.sign_in.attributes,
             expires_at: self.expires_at,

@@ -142,15 +142,16 @@ fn insert_session(db: &Connection, record: &SessionRecord) -> rusqlite::Result<O
     let (tenant, identity) = (&record.tenant, &record.identity);
     let subject = identity.subject.as_ref();
     let subject_epoch = subject.map_or(Ok(0), |subject| epoch(db, tenant, Some(subject)))?;
-    let sql = "INSERT INTO sessions (tenant, id, kind, subject, actor, claims, scopes, all_scopes, \
+    let sql = "INSERT INTO sessions (tenant, id, kind, strategy, subject, actor, claims, scopes, all_scopes, \
                auth_time, acr, amr, attributes, created_at, expires_at, idle, last_seen, ends_at, \
                token_issued_at, version, subject_epoch, tenant_epoch) VALUES (?1, ?2, ?3, ?4, ?5, \
-               ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21) \
+               ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22) \
                ON CONFLICT DO NOTHING";
     let added = db.prepare_cached(sql)?.execute(params![
         tenant.as_str(),
         record.id.as_bytes(),
         record.kind.as_str(),
+        record.strategy.as_deref(),
         subject.map(Principal::to_string),
         identity.actor.as_ref().map(Principal::to_string),
         json(&identity.claims)?,

@@ -17,7 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::error::damaged;
 
 /// What [`Held::read`] reads, from `sessions` as `s`.
-pub(super) const COLUMNS: &str = "s.row, s.tenant, s.id, s.kind, s.subject, s.actor, s.claims, \
+pub(super) const COLUMNS: &str = "s.row, s.tenant, s.id, s.kind, s.strategy, s.subject, s.actor, s.claims, \
     s.scopes, s.all_scopes, s.auth_time, s.acr, s.amr, s.attributes, s.created_at, s.expires_at, \
     s.idle, s.last_seen, s.token_issued_at, s.version, s.ended, one.place, one.revocation, \
     every.place, every.revocation";
@@ -34,7 +34,7 @@ static BY_ID: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// How many columns [`COLUMNS`] are.
-pub(super) const WIDTH: usize = 24;
+pub(super) const WIDTH: usize = 25;
 
 /// A session as the file holds it.
 pub(super) struct Held {
@@ -89,6 +89,7 @@ fn record(fields: &mut Fields<'_, '_>) -> rusqlite::Result<SessionRecord> {
         id,
         tenant,
         kind,
+        strategy: fields.plain::<Option<String>>()?.map(Into::into),
         identity: Identity {
             subject: fields.principal()?,
             actor: fields.principal()?,

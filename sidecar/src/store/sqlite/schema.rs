@@ -24,6 +24,7 @@ CREATE TABLE sessions (
     tenant TEXT NOT NULL,
     id BLOB NOT NULL,
     kind TEXT NOT NULL,
+    strategy TEXT,
     subject TEXT,
     actor TEXT,
     claims TEXT NOT NULL,
