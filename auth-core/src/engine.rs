@@ -40,6 +40,7 @@ mod foreign;
 mod marking;
 mod profile;
 mod render;
+mod time;
 mod verbs;
 
 pub use authorize::Who;
@@ -163,7 +164,7 @@ impl Engine {
             store,
             decisions: Decisions::new(&*parts.random),
             keys: parts.keys,
-            clock: parts.clock,
+            clock: Arc::new(time::Guarded::new(parts.clock)),
             random: parts.random,
             observer: parts.observer,
             fetchers: parts.fetchers,
@@ -201,7 +202,7 @@ impl Engine {
         &self.keys
     }
 
-    /// The clock.
+    /// The clock, which never goes back: what has expired stays expired.
     #[must_use]
     pub const fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock

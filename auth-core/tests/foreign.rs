@@ -285,3 +285,19 @@ async fn r18_the_call_of_a_cleared_token_reads_and_writes_nothing() {
     let read = world.engine.session(&world.caller, &call).await;
     assert_eq!(read.err(), Some(SessionError::Gone));
 }
+
+#[tokio::test]
+async fn f_10_a_clock_that_goes_back_revives_no_token_and_no_call_of_it() {
+    let world = world();
+    let token = token(json!({}));
+    let call = world.ask("GET", "/read", &token).await.call.unwrap();
+    world.clock.advance(Duration::from_secs(700));
+    let late = world.ask("GET", "/read", &token).await;
+    world.clock.set(Timestamp::from_seconds(NOW));
+    let back = world.ask("GET", "/read", &token).await;
+    for answer in [late, back] {
+        assert_eq!(answer.outcome(), Outcome::Unauthenticated);
+    }
+    let read = world.engine.session(&world.caller, &call).await;
+    assert_eq!(read.err(), Some(SessionError::CallInvalid));
+}
