@@ -44,7 +44,16 @@ pub enum CallSession {
         /// Who it is for, as JSON: the token is not there when the handle comes back.
         identity: String,
     },
-    /// One that cannot be changed: of a static token or an API key.
+    /// One of an API key of ours, which cannot be changed.
+    ApiKey {
+        /// The key.
+        id: SessionId,
+        /// The hash of the key, by which the store finds it.
+        hash: TokenHash,
+        /// Who it is for, as JSON: what its strategy made of the key's scopes is in it.
+        identity: String,
+    },
+    /// One that cannot be changed: of a static token or a native strategy.
     Fixed {
         /// What it is of, in words.
         of: String,
@@ -95,9 +104,18 @@ impl CallHandle {
         let handle = Self::decode(&keys.open(sealed)?)?;
         let good = *handle.caller == *caller.name
             && handle.tenant == caller.tenant
-            && now < handle.issued_at.plus(CALL_LIFETIME)
+            && now < handle.ends_at()
             && handle.issued_at <= now.plus(Duration::from_secs(60));
         good.then_some(handle)
+    }
+
+    /// When the handle ends: five minutes after it was made, and with a foreign token before that.
+    fn ends_at(&self) -> Timestamp {
+        let end = self.issued_at.plus(CALL_LIFETIME);
+        match &self.session {
+            CallSession::External { expires_at, .. } => end.min(*expires_at),
+            _ => end,
+        }
     }
 
     fn encode(&self) -> Vec<u8> {
@@ -136,6 +154,12 @@ impl CallHandle {
                 out.text(&session.discriminator);
                 out.text(token_id);
                 out.time(*expires_at);
+                out.text(identity);
+            }
+            CallSession::ApiKey { id, hash, identity } => {
+                out.byte(4);
+                out.0.extend_from_slice(id.as_bytes());
+                out.0.extend_from_slice(hash.as_bytes());
                 out.text(identity);
             }
             CallSession::Fixed { of, identity } => {
@@ -243,6 +267,11 @@ impl Reader<'_> {
                 of: self.text()?,
                 identity: self.text()?,
             },
+            4 => CallSession::ApiKey {
+                id: SessionId::from_bytes(self.take()?),
+                hash: TokenHash::from_bytes(self.take()?),
+                identity: self.text()?,
+            },
             _ => return None,
         })
     }
@@ -274,6 +303,19 @@ mod tests {
         }
     }
 
+    fn external(expires_at: Timestamp) -> CallSession {
+        CallSession::External {
+            session: ForeignSession {
+                issuer: "https://id.example".into(),
+                subject: "u1".into(),
+                discriminator: "s".into(),
+            },
+            token_id: "j".into(),
+            expires_at,
+            identity: "{}".into(),
+        }
+    }
+
     fn keys() -> Keyring {
         Keyring::new(&MasterKey::from_bytes([7; 32]), &[])
     }
@@ -286,18 +328,14 @@ mod tests {
                 id: SessionId::from_bytes([1; 16]),
                 token: TokenHash::from_bytes([2; 32]),
             },
-            CallSession::External {
-                session: ForeignSession {
-                    issuer: "https://id.example".into(),
-                    subject: "u1".into(),
-                    discriminator: "s".into(),
-                },
-                token_id: "j".into(),
-                expires_at: NOW,
+            external(NOW.plus(CALL_LIFETIME)),
+            CallSession::ApiKey {
+                id: SessionId::from_bytes([3; 16]),
+                hash: TokenHash::from_bytes([4; 32]),
                 identity: "{}".into(),
             },
             CallSession::Fixed {
-                of: "API key".into(),
+                of: "static token".into(),
                 identity: "{}".into(),
             },
         ] {
@@ -307,6 +345,18 @@ mod tests {
                 CallHandle::open(&sealed, &keys(), &Caller::new("shop"), NOW),
                 Some(sent)
             );
+        }
+    }
+
+    #[test]
+    fn a_handle_ends_with_its_foreign_token() {
+        let sealed = handle(external(NOW.plus(Duration::from_secs(60))))
+            .seal(&keys(), &SystemRandom)
+            .unwrap();
+        for (seconds, good) in [(59, true), (60, false)] {
+            let now = NOW.plus(Duration::from_secs(seconds));
+            let opened = CallHandle::open(&sealed, &keys(), &Caller::new("shop"), now);
+            assert_eq!(opened.is_some(), good, "after {seconds} s");
         }
     }
 

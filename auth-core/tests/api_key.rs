@@ -7,7 +7,7 @@ use auth_core::{
     caller::{Caller, Grant},
     clock::{ManualClock, Timestamp},
     decision::Answer,
-    decision_point::DecisionPoint,
+    decision_point::{DecisionPoint, SessionError},
     engine::{Engine, Parts},
     grammar::ApiKeyText,
     keys::{Keyring, MasterKey},
@@ -19,8 +19,8 @@ use auth_core::{
     },
     principal::Principal,
     random::SystemRandom,
-    session::{JsonObject, SessionId, Tenant, TokenHash},
-    store::{ApiKey, memory::MemoryStore},
+    session::{JsonObject, RevocationCause, SessionId, Tenant, TokenHash},
+    store::{ApiKey, Ending, memory::MemoryStore},
     wire::{Call, Credential, CredentialSource, WireKind},
 };
 
@@ -37,6 +37,7 @@ struct World {
     engine: Engine,
     clock: Arc<ManualClock>,
     caller: Caller,
+    key: ApiKey,
 }
 
 /// A program with one API key that lasts a minute.
@@ -62,7 +63,7 @@ async fn world() -> World {
         expires_at: Some(START.plus(Duration::from_secs(60))),
         revoked: None,
     };
-    engine.store().create_key(key).await.unwrap();
+    engine.store().create_key(key.clone()).await.unwrap();
     World {
         engine,
         clock,
@@ -70,6 +71,7 @@ async fn world() -> World {
             grants: [Grant::Authorize, Grant::SessionSelf].into(),
             ..Caller::new("shop")
         },
+        key,
     }
 }
 
@@ -93,4 +95,49 @@ async fn f_10_a_clock_that_goes_back_revives_no_key() {
     assert_eq!(world.ask().await.outcome(), Outcome::Unauthenticated);
     world.clock.set(START);
     assert_eq!(world.ask().await.outcome(), Outcome::Unauthenticated);
+}
+
+#[tokio::test]
+async fn r15_the_call_of_a_key_reads_no_session_after_the_key_has_ended() {
+    #[derive(Debug)]
+    enum End {
+        None,
+        Revoked,
+        SubjectRevoked,
+        Expired,
+    }
+    for (end, gone) in [
+        (End::None, None),
+        (End::Revoked, Some(SessionError::Gone)),
+        (End::SubjectRevoked, Some(SessionError::Gone)),
+        (End::Expired, Some(SessionError::Gone)),
+    ] {
+        let world = world().await;
+        let call = world.ask().await.call.unwrap();
+        let (store, tenant) = (world.engine.store(), Tenant::default());
+        let ending = Ending {
+            by: "ops".into(),
+            cause: RevocationCause::Revoked,
+            reason: String::new(),
+        };
+        match end {
+            End::None => {}
+            End::Revoked => {
+                let revoked = store.revoke_key(&tenant, &world.key.id, ending, START);
+                assert_eq!(revoked.await, Ok(Some(true)));
+            }
+            End::SubjectRevoked => {
+                let subject = &world.key.subject;
+                let revoked = store.revoke_subject(&tenant, subject, None, ending, START);
+                revoked.await.unwrap();
+            }
+            End::Expired => world.clock.advance(Duration::from_secs(60)),
+        }
+        let read = world.engine.session(&world.caller, &call).await;
+        if let Ok(session) = &read {
+            let session = session.as_ref().unwrap();
+            assert_eq!(session.expires_at(), world.key.expires_at);
+        }
+        assert_eq!(read.err(), gone, "{end:?}");
+    }
 }

@@ -23,6 +23,8 @@ pub(super) struct Authenticated {
     pub(super) session: Option<Arc<Session>>,
     /// The token that opened it, where it is stored with us.
     pub(super) token: Option<Token>,
+    /// The hash of the API key that opened it.
+    pub(super) key: Option<TokenHash>,
     /// Why the credential was refused.
     pub(super) refusal: Option<Refusal>,
     /// Whose token it was, where that is known though it was refused.
@@ -219,10 +221,11 @@ impl Engine {
                     all_scopes: key.all_scopes,
                     ..Identity::default()
                 };
-                Authenticated::valid(with_scopes(
-                    session(origin, "api_key", identity),
-                    strategy.scopes,
-                ))
+                let session = session(origin, "api_key", identity);
+                Authenticated {
+                    key: Some(hash),
+                    ..Authenticated::valid(with_scopes(session, strategy.scopes))
+                }
             }
             Err(err) => Authenticated::failed(ReasonCode::StoreUnavailable, err.to_string()),
         }

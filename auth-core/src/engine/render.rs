@@ -45,14 +45,18 @@ impl Engine {
             strategy: session.map_or(String::new(), |session| session.strategy.to_string()),
             connection_id: call.connection_id.clone(),
             deliverable: call.deliverable,
-            session: call_session(session, token),
+            session: call_session(session, token, authenticated.key),
         };
         handle.seal(&self.keys, &*self.random).map(Bytes::from)
     }
 }
 
 /// Whose session a call has.
-fn call_session(session: Option<&Session>, token: Option<TokenHash>) -> CallSession {
+fn call_session(
+    session: Option<&Session>,
+    token: Option<TokenHash>,
+    key: Option<TokenHash>,
+) -> CallSession {
     let Some(session) = session else {
         return CallSession::Anonymous;
     };
@@ -80,7 +84,14 @@ fn call_session(session: Option<&Session>, token: Option<TokenHash>) -> CallSess
             expires_at: *expires_at,
             identity: identity(),
         },
-        (Origin::ApiKey { .. }, _) => fixed("API key"),
+        (Origin::ApiKey { id, .. }, _) => match key {
+            Some(hash) => CallSession::ApiKey {
+                id: *id,
+                hash,
+                identity: identity(),
+            },
+            None => fixed("API key"),
+        },
         (Origin::Static, _) => fixed("static token"),
         (Origin::Stated | Origin::Stored(_), _) => fixed("statement"),
     }

@@ -23,8 +23,8 @@ use crate::{
         TokenKind,
     },
     store::{
-        Change, CreateError, Ending, ForeignHandle, ForeignSession, ForeignTokenStore as _,
-        NewSession, SessionStore as _, UpdateError,
+        ApiKey, ApiKeyStore as _, Change, CreateError, Ending, ForeignHandle, ForeignSession,
+        ForeignTokenStore as _, NewSession, SessionStore as _, UpdateError,
     },
     wire_update::WireUpdate,
 };
@@ -69,6 +69,15 @@ impl Engine {
                     .await?;
                 let session =
                     external(session.clone(), identity, attributes, version, *expires_at)?;
+                Ok(Some(Arc::new(session)))
+            }
+            CallSession::ApiKey { hash, identity, .. } => {
+                let key = self.live_key(&handle, hash).await?;
+                let origin = Origin::ApiKey {
+                    id: key.id,
+                    expires_at: key.expires_at,
+                };
+                let session = unchangeable(origin, &handle.strategy, identity)?;
                 Ok(Some(Arc::new(session)))
             }
             CallSession::Fixed { of, identity } => {
@@ -299,6 +308,7 @@ impl Engine {
                     external(session.clone(), identity, attributes, version, *expires_at)?;
                 (session, self.reseal(handle)?)
             }
+            CallSession::ApiKey { .. } => return Err(read_only("API key")),
             CallSession::Fixed { of, .. } => return Err(read_only(of)),
         };
         Ok(SessionChange {
@@ -340,6 +350,9 @@ impl Engine {
                 }
                 identity
             }
+            CallSession::ApiKey { hash, .. } => {
+                return self.live_key(handle, hash).await.map(drop);
+            }
             CallSession::Fixed { identity, .. } => identity,
         };
         let Some(subject) = identity_of(identity)?.subject else {
@@ -352,6 +365,25 @@ impl Engine {
         {
             Some(at) if at >= handle.issued_at => Err(SessionError::Gone),
             _ => Ok(()),
+        }
+    }
+
+    /// The API key of a call, if it is as good as when the call was allowed by it.
+    async fn live_key(
+        &self,
+        handle: &CallHandle,
+        hash: &TokenHash,
+    ) -> Result<Arc<ApiKey>, SessionError> {
+        let found = self.store.load_key(&handle.tenant, hash).await?;
+        let live = found.filter(|key| key.death(self.clock.now()).is_none());
+        let key = live.ok_or(SessionError::Gone)?;
+        let revoked = self
+            .store
+            .subject_revoked_at(&handle.tenant, &key.subject)
+            .await?;
+        match revoked {
+            Some(at) if at >= key.created_at => Err(SessionError::Gone),
+            _ => Ok(key),
         }
     }
 
@@ -390,6 +422,7 @@ impl Engine {
                 self.clear_stored(&handle, id, scope, ending, now).await?
             }
             CallSession::External { .. } => self.clear_foreign(&handle, scope, ending, now).await?,
+            CallSession::ApiKey { .. } => return Err(read_only("API key")),
             CallSession::Fixed { of, .. } => return Err(read_only(of)),
         };
         if ended > 0 {
@@ -538,6 +571,10 @@ fn fixed(strategy: &str, of: &str, identity: &str) -> Result<Session, SessionErr
     } else {
         Origin::Stated
     };
+    unchangeable(origin, strategy, identity)
+}
+
+fn unchangeable(origin: Origin, strategy: &str, identity: &str) -> Result<Session, SessionError> {
     let (identity, matching) = (identity_of(identity)?, ScopeMatching::Hierarchical);
     Ok(Session::new(
         origin,
