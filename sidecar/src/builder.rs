@@ -111,6 +111,7 @@ pub struct SidecarBuilder {
     serve_telemetry: bool,
     reload_on_hangup: bool,
     drain_delay: Duration,
+    workers: usize,
 }
 
 impl fmt::Debug for SidecarBuilder {
@@ -135,6 +136,7 @@ impl SidecarBuilder {
             serve_telemetry: true,
             reload_on_hangup: false,
             drain_delay: Duration::ZERO,
+            workers: 0,
         }
     }
 
@@ -198,6 +200,13 @@ impl SidecarBuilder {
     /// this sidecar is not ready. By default not at all.
     pub const fn drain_delay(mut self, delay: Duration) -> Self {
         self.drain_delay = delay;
+        self
+    }
+
+    /// Serves connections on this many threads of its own, each with a runtime of its own. By
+    /// default there are none, and the runtime that runs the sidecar serves them.
+    pub const fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
         self
     }
 
@@ -269,6 +278,7 @@ impl SidecarBuilder {
             serve_telemetry: self.serve_telemetry,
             hangup,
             drain_delay: self.drain_delay,
+            workers: self.workers,
         })
         .await
     }

@@ -62,6 +62,43 @@ pub enum Connection {
     Tcp(TcpStream),
 }
 
+/// An accepted connection on its way to the runtime that serves it.
+#[derive(Debug)]
+pub enum Detached {
+    /// Over a unix socket.
+    Unix(std::os::unix::net::UnixStream),
+    /// Over TCP.
+    Tcp(std::net::TcpStream),
+}
+
+impl Connection {
+    /// Takes leave of the present runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the system.
+    pub fn detach(self) -> io::Result<Detached> {
+        Ok(match self {
+            Self::Unix(stream) => Detached::Unix(stream.into_std()?),
+            Self::Tcp(stream) => Detached::Tcp(stream.into_std()?),
+        })
+    }
+}
+
+impl Detached {
+    /// Joins the present runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the system.
+    pub fn register(self) -> io::Result<Connection> {
+        Ok(match self {
+            Self::Unix(stream) => Connection::Unix(UnixStream::from_std(stream)?),
+            Self::Tcp(stream) => Connection::Tcp(TcpStream::from_std(stream)?),
+        })
+    }
+}
+
 impl Listener {
     /// Listens on `address`. The file of a unix socket gets the permission bits `mode`.
     ///

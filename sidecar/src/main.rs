@@ -48,6 +48,7 @@ async fn run(flags: Flags) -> Result<(), StartError> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let mut builder = Sidecar::builder(flags.config)
         .environment(variables)
+        .workers(runtime::cores())
         .reload_on_hangup(true);
     if let Some(data_dir) = flags.data_dir {
         builder = builder.data_dir(data_dir);

@@ -18,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     identify::Identify,
     listener::{Connection, Listener, Peer},
+    runtime::Workers,
 };
 
 /// The largest list of header fields accepted, in bytes (H-13).
@@ -57,6 +58,8 @@ pub struct Serving {
     pub drain: CancellationToken,
     /// The connections that are open, and what accepts them.
     pub connections: TaskTracker,
+    /// Who serves them.
+    pub(crate) workers: Workers,
 }
 
 /// Starts to accept connections and to give their requests to `service`, until drained.
@@ -103,13 +106,14 @@ async fn accept<S, B, I>(
             () = serving.drain.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        let (connection, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                refused(&error).await;
-                continue;
-            }
-        };
+        let (connection, peer) =
+            match accepted.and_then(|(connection, peer)| Ok((connection.detach()?, peer))) {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    refused(&error).await;
+                    continue;
+                }
+            };
         let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
             tracing::warn!(
                 limit = MAX_CONNECTIONS,
@@ -123,13 +127,16 @@ async fn accept<S, B, I>(
             service: service.clone(),
         };
         let (builder, drain) = (Arc::clone(&builder), serving.drain.clone());
-        serving.connections.spawn(async move {
+        let connection = async move {
             let _permit = permit;
-            match connection {
-                Connection::Unix(io) => drive(&builder, io, service, drain).await,
-                Connection::Tcp(io) => drive(&builder, io, service, drain).await,
+            match connection.register() {
+                Ok(Connection::Unix(io)) => drive(&builder, io, service, drain).await,
+                Ok(Connection::Tcp(io)) => drive(&builder, io, service, drain).await,
+                Err(error) => tracing::warn!(%error, "a connection could not be served"),
             }
-        });
+        };
+        let worker = serving.workers.pick();
+        serving.connections.spawn_on(connection, &worker);
     }
 }
 

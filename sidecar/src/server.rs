@@ -18,6 +18,7 @@ use crate::{
     issuer_keys,
     listener::Listener,
     reload::Reloader,
+    runtime::Workers,
     serve::{self, Protocol, Serving},
     sweep,
     telemetry::{DecisionSeen, Telemetry},
@@ -46,6 +47,7 @@ pub(crate) struct Parts {
     pub(crate) serve_telemetry: bool,
     pub(crate) hangup: Option<Signal>,
     pub(crate) drain_delay: Duration,
+    pub(crate) workers: usize,
 }
 
 /// Where a sidecar listens, with the real ports.
@@ -210,8 +212,12 @@ impl Bound {
 
     /// Starts everything.
     async fn start(self) -> Result<Running, StartError> {
+        let workers = Workers::start(self.parts.workers)?;
         let running = Running {
-            data: Serving::default(),
+            data: Serving {
+                workers,
+                ..Serving::default()
+            },
             probes: Serving::default(),
             background: TaskTracker::new(),
             stop_background: CancellationToken::new(),

@@ -155,7 +155,7 @@ impl Project {
 }
 
 async fn serve(project: &Project, output: &Output) -> Result<(), StartError> {
-    let builder = project.builder()?;
+    let builder = project.builder()?.workers(runtime::cores());
     serve::start_logs(&builder.settings()?, Some(LOG_FILTER));
     // Listened for before anything is served, so that no signal is missed.
     let shutdown = drain::signals()?;

@@ -40,6 +40,7 @@ pub fn run(args: ServeArgs) -> Result<Exit, Failure> {
     let served = runtime::block_on(async {
         let mut builder = sidecar::Sidecar::builder(args.config)
             .environment(environment())
+            .workers(runtime::cores())
             .reload_on_hangup(true);
         if let Some(data_dir) = args.data_dir {
             builder = builder.data_dir(data_dir);
