@@ -64,10 +64,15 @@ enum DataValue<'a> {
     Cut,
 }
 
+/// How many fields are read without an allocation.
+const INLINE_FIELDS: usize = 4;
+
 /// The data of a call.
 #[derive(Debug, Default)]
 pub struct Data<'a> {
-    values: Vec<(FieldId, DataValue<'a>)>,
+    first: [Option<(FieldId, DataValue<'a>)>; INLINE_FIELDS],
+    count: usize,
+    more: Vec<(FieldId, DataValue<'a>)>,
 }
 
 impl<'a> Data<'a> {
@@ -87,7 +92,7 @@ impl<'a> Data<'a> {
         'p: 'a,
     {
         let body = parse(json)?;
-        let mut values = Vec::with_capacity(fields.len());
+        let mut data = Self::default();
         for field in fields {
             let stated = body
                 .as_ref()
@@ -111,9 +116,17 @@ impl<'a> Data<'a> {
                     text
                 }
             };
-            values.push((field.id, value));
+            data.push(field.id, value);
         }
-        Ok(Self { values })
+        Ok(data)
+    }
+
+    fn push(&mut self, field: FieldId, value: DataValue<'a>) {
+        match self.first.get_mut(self.count) {
+            Some(place) => *place = Some((field, value)),
+            None => self.more.push((field, value)),
+        }
+        self.count += 1;
     }
 
     /// The value of a field; null when it is absent.
@@ -122,7 +135,8 @@ impl<'a> Data<'a> {
     ///
     /// Returns [`EvalError::DataIncomplete`] when it may have been cut.
     pub fn value(&self, field: FieldId) -> Result<Val<'_>, EvalError> {
-        match self.values.iter().find(|(id, _)| *id == field) {
+        let mut values = self.first.iter().flatten().chain(&self.more);
+        match values.find(|(id, _)| *id == field) {
             Some((_, DataValue::Cut)) => Err(EvalError::DataIncomplete),
             Some((_, value)) => Ok(value.as_val()),
             None => Ok(Val::Null),
@@ -175,7 +189,7 @@ fn read_text<'a>(text: Cow<'a, str>, kind: &Type) -> DataValue<'a> {
         Type::Int => text
             .parse::<i64>()
             .ok()
-            .filter(|number| number.to_string() == text)
+            .filter(|_| is_canonical_integer(&text))
             .map(Value::Int),
         Type::Bool => match &*text {
             "true" => Some(Value::Bool(true)),
@@ -190,4 +204,40 @@ fn read_text<'a>(text: Cow<'a, str>, kind: &Type) -> DataValue<'a> {
         _ => None,
     };
     value.map_or(DataValue::Text(text), DataValue::Value)
+}
+
+/// Whether digits, perhaps after a minus, are the one spelling of their number.
+fn is_canonical_integer(text: &str) -> bool {
+    match text.strip_prefix('-').unwrap_or(text).as_bytes() {
+        [b'0'] => text == "0",
+        [first, ..] => first.is_ascii_digit() && *first != b'0',
+        [] => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integer_has_one_spelling() {
+        for (text, is_number) in [
+            ("0", true),
+            ("10", true),
+            ("-1", true),
+            ("9223372036854775807", true),
+            ("9223372036854775808", false),
+            ("-0", false),
+            ("+1", false),
+            ("01", false),
+            ("-01", false),
+            ("", false),
+            ("-", false),
+            ("1 ", false),
+        ] {
+            let read = read_text(text.into(), &Type::Int);
+            let is_int = matches!(read, DataValue::Value(Value::Int(_)));
+            assert_eq!(is_int, is_number, "{text:?}");
+        }
+    }
 }

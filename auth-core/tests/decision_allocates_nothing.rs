@@ -1,0 +1,98 @@
+//! A decision whose session and data are at hand takes nothing from the heap (P-3).
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::path::Path;
+
+use auth_core::{
+    clock::Timestamp,
+    data::Data,
+    evaluation::{Evaluation, Step},
+    live::{Origin, Session},
+    policy::{
+        Natives, Policy,
+        compile::BuiltInSources,
+        source::{Disk, Document},
+    },
+    principal::Principal,
+    scope::ScopeMatching,
+    session::{Identity, JsonObject},
+    target::Target,
+    wire::{Call, WireKind},
+};
+
+const POLICY: &str = r#"
+claims: { role: string }
+checks:
+  is_admin: session.claims.role == "admin"
+  is_owner: data.book_id == session.subject
+  is_member: has(session.subject)
+  is_reviewer: session.claims.role == "reviewer"
+  is_early: data.page < 10
+operations:
+  delete_book:
+    require_any:
+      admin: is_admin
+      owner: is_owner
+      early: [ is_early, is_member ]
+      reviewer: [ is_member, is_reviewer ]
+    http: DELETE /books/{book_id}
+    data: { page: { type: int, query: page } }
+"#;
+
+fn session(role: &str) -> Session {
+    let mut claims = JsonObject::new();
+    claims.insert("role".into(), role.into());
+    let identity = Identity {
+        subject: Principal::local("u1").ok(),
+        claims,
+        ..Identity::default()
+    };
+    let (attributes, matching) = (JsonObject::new(), ScopeMatching::Hierarchical);
+    Session::new(
+        Origin::Stated,
+        "cookie".into(),
+        identity,
+        attributes,
+        matching,
+    )
+}
+
+#[test]
+fn p03_an_allow_and_a_deny_take_nothing_from_the_heap() {
+    let document = Document::parse(Path::new("p.yaml"), POLICY.into()).unwrap();
+    let policy = Policy::compile(&[document], &Disk, &BuiltInSources, &Natives::default()).unwrap();
+    let app = policy.apps.all.first().unwrap();
+    let operation = app.operation("delete_book").unwrap();
+    for (role, book, page, allowed) in [
+        ("admin", "b1", "12", true),
+        ("user", "u1", "12", true),
+        ("user", "b1", "9", true),
+        ("reviewer", "b1", "12", true),
+        ("user", "b1", "12", false),
+        ("user", "b1", "012", false),
+    ] {
+        let session = session(role);
+        let call = Call::new(WireKind::Http, "DELETE", &format!("/books/b1?page={page}"));
+        let target = Target::parse(call.target.as_bytes()).unwrap();
+        let mut verdict = None;
+        let used = allocation_counter::measure(|| {
+            let now = Timestamp::EPOCH;
+            let path = target.path();
+            let mut evaluation = Evaluation::new(app, operation, &call, path, Some(&session), now);
+            let mut step = evaluation.step();
+            if step == Step::NeedData {
+                let fields = &operation.fields;
+                let data = Data::read(fields, Some(&target), |_| Some(book), b"", true);
+                evaluation.give_data(data.unwrap());
+                step = evaluation.step();
+            }
+            verdict = Some(step);
+        });
+        assert_eq!(
+            verdict == Some(Step::Allow),
+            allowed,
+            "{role} {book} {page}"
+        );
+        assert_eq!(used.count_total, 0, "{role} {book} {page}: {used:?}");
+    }
+}

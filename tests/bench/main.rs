@@ -1,0 +1,43 @@
+//! `sidegate-bench`: figures of a running Sidegate, each as a ratio to its floor in the same run.
+//!
+//! `tests/bench/run` builds it and starts it on a core of its own. Times of a shared machine swing
+//! by a third; CPU per request, taken in turns, is steadier, and ratios of it are what is judged.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a bench reports by its figures, and ends where it cannot"
+)]
+
+use std::{path::PathBuf, process::ExitCode};
+
+mod decide;
+mod floor;
+mod load;
+mod process;
+mod scene;
+mod stages;
+mod transport;
+
+/// Rounds of which the median is taken.
+const ROUNDS: usize = 9;
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["transport", sidegated] => runtime.block_on(transport::run(PathBuf::from(sidegated))),
+        ["floor", answer] => runtime.block_on(floor::serve(answer)),
+        ["decide", kind, count] => runtime.block_on(decide::run(kind, count.parse().unwrap())),
+        _ => {
+            eprintln!("usage: sidegate-bench transport SIDEGATED | floor FILE | decide KIND COUNT");
+            return ExitCode::from(2);
+        }
+    }
+    ExitCode::SUCCESS
+}
