@@ -36,7 +36,7 @@ operations:
       early: [ is_early, is_member ]
       reviewer: [ is_member, is_reviewer ]
     http: DELETE /books/{book_id}
-    data: { page: { type: int, query: page } }
+    data: { page: { type: int, http: query.page } }
 "#;
 
 fn session(role: &str) -> Session {
