@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build_client(env::var_os("CARGO_FEATURE_CLIENT").is_some())
         .build_server(env::var_os("CARGO_FEATURE_SERVER").is_some())
         .bytes(".")
+        .codec_path("crate::codec::SmallBuffers")
         .skip_debug(secret.iter().flat_map(|(package, messages)| {
             messages
                 .iter()

@@ -259,6 +259,16 @@ impl DecisionPoint for Engine {
     }
 }
 
+/// Writes a number in lower-case hexadecimal, with as many digits as it needs and no fewer than
+/// `digits`. Every decision has an id, and the general formatter takes five times as long.
+fn push_hex(text: &mut String, number: u64, digits: u32) {
+    let needed = (u64::BITS - number.leading_zeros()).div_ceil(4);
+    for place in (0..needed.max(digits)).rev() {
+        let digit = u32::try_from((number >> (4 * place)) & 0xf).unwrap_or_default();
+        text.push(char::from_digit(digit, 16).unwrap_or('0'));
+    }
+}
+
 /// Names decisions: unique within and, by a random start, across processes.
 #[derive(Debug)]
 struct Decisions {
@@ -278,10 +288,32 @@ impl Decisions {
     }
 
     fn id(&self) -> String {
-        format!(
-            "{:08x}-{:x}",
-            self.process,
-            self.next.fetch_add(1, Ordering::Relaxed)
-        )
+        let mut id = String::with_capacity(8 + 1 + 16);
+        push_hex(&mut id, self.process.into(), 8);
+        id.push('-');
+        push_hex(&mut id, self.next.fetch_add(1, Ordering::Relaxed), 1);
+        id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_written_in_hexadecimal() {
+        for (number, digits) in [
+            (0, 1),
+            (0, 8),
+            (15, 1),
+            (16, 1),
+            (0xdead_beef, 8),
+            (u64::MAX, 1),
+        ] {
+            let mut text = String::new();
+            push_hex(&mut text, number, digits);
+            let width = usize::try_from(digits).unwrap();
+            assert_eq!(text, format!("{number:0width$x}"));
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! All are derived from one secret of 32 bytes, so that replicas share them by sharing a file.
 
-use std::fmt;
+use std::{fmt, sync::Mutex};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -63,6 +63,35 @@ pub struct Keyring {
     sealing: Vec<LessSafeKey>,
     shard: hmac::Key,
     signing: Vec<hmac::Key>,
+    nonces: Mutex<Nonces>,
+}
+
+/// Random nonces, drawn many at a time: a draw costs as much as sealing a call.
+struct Nonces {
+    drawn: [[u8; NONCE_LEN]; Self::DRAW],
+    left: usize,
+}
+
+impl Nonces {
+    /// How many are drawn at a time.
+    const DRAW: usize = 64;
+
+    const fn new() -> Self {
+        Self {
+            drawn: [[0; NONCE_LEN]; Self::DRAW],
+            left: 0,
+        }
+    }
+
+    /// One that was never used.
+    fn next(&mut self, random: &dyn Random) -> Option<[u8; NONCE_LEN]> {
+        if self.left == 0 {
+            random.fill(self.drawn.as_flattened_mut()).ok()?;
+            self.left = self.drawn.len();
+        }
+        self.left -= 1;
+        self.drawn.get(self.left).copied()
+    }
 }
 
 impl Keyring {
@@ -82,6 +111,7 @@ impl Keyring {
             sealing,
             shard,
             signing,
+            nonces: Mutex::new(Nonces::new()),
         }
     }
 
@@ -90,8 +120,7 @@ impl Keyring {
     #[must_use]
     pub fn seal(&self, random: &dyn Random, plain: &[u8]) -> Option<Vec<u8>> {
         let key = self.sealing.first()?;
-        let mut nonce = [0; NONCE_LEN];
-        random.fill(&mut nonce).ok()?;
+        let nonce = self.nonces.lock().ok()?.next(random)?;
         let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plain);

@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "core")]
+pub mod codec;
 pub mod core;
 #[cfg(all(feature = "core", feature = "client"))]
 pub mod remote;

@@ -22,18 +22,24 @@ pub enum Cookies<'a> {
 /// seen as a malformed cookie of ours, and not as part of `a`.
 pub fn cookie_values<'a>(lines: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Cookies<'a> {
     let mut found = Cookies::Absent;
-    for pair in lines
-        .into_iter()
-        .flat_map(|line| line.split(|byte| *byte == b';'))
-    {
-        let mut parts = pair.split(|byte| *byte == b',');
-        let first = parts.next().and_then(|part| value_of(part, name));
-        if first.is_some() {
-            // The whole of the pair, commas included, is the value; with a comma it is malformed.
-            found = found.and(value_of(pair, name).map_or(Cookies::Malformed, read));
-        }
-        for _ in parts.filter_map(|part| value_of(part, name)) {
-            found = found.and(Cookies::Malformed);
+    for line in lines {
+        // Lines are long and mostly other people's cookies: the name is looked for first, and then
+        // what stands around it.
+        for at in memchr::memmem::find_iter(line, name) {
+            let (before, rest) = line.split_at(at);
+            let after = rest
+                .get(name.len()..)
+                .and_then(|rest| rest.strip_prefix(b"="));
+            let Some(after) = after else { continue };
+            match before.iter().rev().find(|byte| !is_blank(byte)) {
+                None | Some(b';') => {
+                    let end = memchr::memchr(b';', after).unwrap_or(after.len());
+                    let value = after.get(..end).unwrap_or_default();
+                    found = found.and(read(trim_end(value)));
+                }
+                Some(b',') => found = found.and(Cookies::Malformed),
+                Some(_) => {}
+            }
         }
     }
     found
@@ -49,11 +55,6 @@ impl Cookies<'_> {
     }
 }
 
-/// The value of a pair, if its name is `name`.
-fn value_of<'a>(pair: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    trim(pair).strip_prefix(name.as_bytes())?.strip_prefix(b"=")
-}
-
 /// Reads a value as `1*cookie-octet` (RFC 6265 section 4.1.1).
 fn read(value: &[u8]) -> Cookies<'_> {
     let is_octet =
@@ -64,12 +65,18 @@ fn read(value: &[u8]) -> Cookies<'_> {
     std::str::from_utf8(value).map_or(Cookies::Malformed, Cookies::One)
 }
 
-/// Without the spaces and tabs around it; other blanks are part of names and values.
-fn trim(mut pair: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = pair {
-        pair = rest;
+/// Only spaces and tabs may stand around a pair; other blanks are part of names and values.
+const fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
+}
+
+fn trim_end(mut value: &[u8]) -> &[u8] {
+    while let [rest @ .., last] = value
+        && is_blank(last)
+    {
+        value = rest;
     }
-    pair
+    value
 }
 
 #[cfg(test)]
