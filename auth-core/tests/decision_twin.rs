@@ -115,7 +115,8 @@ fn difference(answer: &Answer, ruling: &Ruling) -> &'static str {
     }
 }
 
-type Counts = BTreeMap<String, usize>;
+/// How often each outcome came out.
+type Counts = BTreeMap<&'static str, usize>;
 
 /// All calls on the file of a seed.
 async fn compare(seed: u64, world: &World, caller: &Caller) -> Counts {
@@ -137,10 +138,7 @@ async fn compare(seed: u64, world: &World, caller: &Caller) -> Counts {
             answer.operation,
             answer.reason,
         );
-        *counts.entry(answer.outcome().as_str().into()).or_default() += 1;
-        *counts
-            .entry(format!("reason {}", answer.reason.code.as_str()))
-            .or_default() += 1;
+        *counts.entry(answer.outcome().as_str()).or_default() += 1;
     }
     counts
 }
@@ -169,7 +167,9 @@ fn the_engine_and_its_slow_twin_agree_on_whole_files() {
             .ok()
             .map(|text| text.parse::<u64>().unwrap())
     };
-    let start = number("SIDEGATE_SEED").unwrap_or(1) * 1_000_000_000;
+    let start = number("SIDEGATE_SEED")
+        .unwrap_or(1)
+        .wrapping_mul(1_000_000_000);
     let files = match number("SIDEGATE_RELEASE_SIZE") {
         Some(1) => 100 * FILES,
         _ => FILES,
@@ -178,7 +178,11 @@ fn the_engine_and_its_slow_twin_agree_on_whole_files() {
         .build()
         .unwrap();
     let world = runtime.block_on(World::new(start));
-    let half = |first: u64| (start + first..start + files).step_by(2);
+    let half = |first: u64| {
+        (first..files)
+            .step_by(2)
+            .map(move |file| start.wrapping_add(file))
+    };
     let (one, other) = std::thread::scope(|scope| {
         let one = scope.spawn(|| run(half(0), &world));
         let other = run(half(1), &world);
@@ -202,5 +206,4 @@ fn the_engine_and_its_slow_twin_agree_on_whole_files() {
             "{outcome:?} came out {share} times of {total}"
         );
     }
-    println!("{one:#?}\n{other:#?}");
 }

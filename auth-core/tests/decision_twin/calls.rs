@@ -187,8 +187,8 @@ fn credentials(numbers: &mut Numbers, asked: &mut Asked) {
         _ => Shown::Of(numbers.below(LIVE)),
     };
     match numbers.below(20) {
-        0..5 => {}
-        5..10 => asked.bearers.push(one(numbers)),
+        0..3 => {}
+        3..10 => asked.bearers.push(one(numbers)),
         10..15 => asked.cookies.push(one(numbers)),
         15 | 16 => asked.envelope = Some(envelope(numbers)),
         17 => {

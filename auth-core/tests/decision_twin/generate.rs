@@ -14,12 +14,13 @@ pub const HOSTS: [&str; 3] = ["a.example", "b.example", "*.b.example"];
 pub const TAGS: [&str; 3] = ["api", "internal", "reports"];
 pub const SEGMENTS: [&str; 4] = ["a", "b", "u1", "admin"];
 pub const TEXTS: [&str; 5] = ["a", "b", "u1", "admin", "user"];
-const SCOPES: [&str; 5] = [
+const SCOPES: [&str; 6] = [
     "read",
     "read:b",
     "admin",
     "admin:books",
     "admin:books:write",
+    "readers",
 ];
 
 /// The wires of the generated apps; `radio` is a wire of their own.
@@ -97,7 +98,7 @@ fn body(numbers: &mut Numbers) -> Body {
     match numbers.below(10) {
         0 => Body::Native("told"),
         1 => Body::Native("told_of_session"),
-        2 | 3 => {
+        2..5 => {
             let count = 1 + numbers.below(2);
             let row = |_| {
                 let args = [

@@ -11,7 +11,7 @@ use super::{
     calls::{Asked, Shown},
     expression::{Expression, Fault, Kind, Name, fits},
     model::{App, Body, Check, FIELDS, File, Operation, Place, Rule, Selector},
-    world::{self, Stated},
+    world::{self, Found, Stated},
 };
 
 /// What the rules say about a call.
@@ -629,8 +629,6 @@ fn needs_session(check: &Check) -> bool {
         Body::Lookup(rows, when) => needs(when) || rows.iter().any(|(_, arg)| arg.is_session()),
     }
 }
-
-type Found = Result<Option<(Option<&'static str>, Option<i64>)>, ()>;
 
 /// What checks read.
 struct Facts<'a> {

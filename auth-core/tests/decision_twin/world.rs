@@ -265,10 +265,10 @@ impl NativeStrategy for Odd {
 }
 
 /// What a table has under an id: an outage, no row, or owner and count.
-pub fn row(
-    table: &str,
-    id: Option<&str>,
-) -> Result<Option<(Option<&'static str>, Option<i64>)>, ()> {
+pub type Found = Result<Option<(Option<&'static str>, Option<i64>)>, ()>;
+
+/// Looks an id up in a table.
+pub fn row(table: &str, id: Option<&str>) -> Found {
     match (table, id) {
         ("down", _) | (_, Some("broken")) => Err(()),
         ("books", Some("a")) => Ok(Some((Some("u1"), Some(3)))),
