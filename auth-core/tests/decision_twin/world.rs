@@ -170,6 +170,7 @@ impl World {
                 id[0] = u8::from(kind == TokenKind::Bearer);
                 id[1..9].copy_from_slice(&(number as u64).to_be_bytes());
                 let new = NewSession {
+                    strategy: None,
                     id: SessionId::from_bytes(id),
                     tenant: Tenant::default(),
                     token: secret(kind, number).hash(),

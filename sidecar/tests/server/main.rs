@@ -15,3 +15,4 @@ mod lifecycle;
 mod limits;
 mod probes;
 mod reload;
+mod revocation;
