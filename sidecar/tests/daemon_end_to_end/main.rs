@@ -8,9 +8,11 @@
 )]
 
 mod canary;
+mod client;
 mod daemon;
 #[path = "../server/harness.rs"]
 #[expect(dead_code, reason = "the other test target uses the rest")]
 mod harness;
+mod metrics;
 mod seen;
 mod shop;
