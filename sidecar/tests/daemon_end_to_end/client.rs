@@ -23,11 +23,15 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn of(daemon: &Daemon) -> Self {
-        let tcp = daemon.grpc().await;
+        Self::over([daemon.grpc().await, daemon.desk().await])
+    }
+
+    /// Over TCP and the unix socket.
+    pub(crate) fn over([tcp, unix]: [Channel; 2]) -> Self {
         Self {
             point: AuthorizationServiceClient::new(tcp.clone()),
             sessions: SessionServiceClient::new(tcp),
-            store: SessionStoreServiceClient::new(daemon.desk().await),
+            store: SessionStoreServiceClient::new(unix),
         }
     }
 
@@ -35,6 +39,14 @@ impl Client {
         let request = with_token(request, Some(SHOP_TOKEN));
         let answer = self.point.clone().authorize(request).await;
         answer.unwrap().into_inner()
+    }
+
+    /// How a call with the cookie of this token comes out.
+    pub(crate) async fn outcome(&self, target: &str, token: &str) -> v1::Outcome {
+        let credential = cookie(&format!("__Host-session={token}"));
+        self.decide(call("GET", target, &[credential]))
+            .await
+            .outcome()
     }
 
     /// Signs in, and answers the token of the cookie.

@@ -33,13 +33,38 @@ pub(crate) fn command(folder: &Path) -> Command {
     command
 }
 
+/// Runs a daemon that does not get as far as serving.
+pub(crate) async fn run_to_end(command: Command) -> Ended {
+    Daemon::spawn(Path::new(""), command).end().await
+}
+
 impl Daemon {
     /// Starts a daemon and waits until it serves.
     pub(crate) async fn start(folder: &Path) -> Self {
         Self::start_with(folder, command(folder)).await
     }
 
-    pub(crate) async fn start_with(folder: &Path, mut command: Command) -> Self {
+    pub(crate) async fn start_with(folder: &Path, command: Command) -> Self {
+        let started = Self::spawn(folder, command).serving().await;
+        started.unwrap_or_else(|ended| panic!("{}: {}", ended.status, ended.written))
+    }
+
+    /// Starts a daemon and waits until it serves, or until it has ended.
+    pub(crate) async fn try_start(folder: &Path) -> Result<Self, Ended> {
+        Self::spawn(folder, command(folder)).serving().await
+    }
+
+    async fn serving(mut self) -> Result<Self, Ended> {
+        if !self.serves_before_it_ends().await {
+            return Err(self.end().await);
+        }
+        let mut admin = AdminServiceClient::new(self.admin().await);
+        let status = admin.get_status(GetStatusRequest {}).await.unwrap();
+        self.listeners = status.into_inner().listeners;
+        Ok(self)
+    }
+
+    fn spawn(folder: &Path, mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -48,28 +73,24 @@ impl Daemon {
         let written = Arc::default();
         keep(child.stdout.take().unwrap(), &written);
         keep(child.stderr.take().unwrap(), &written);
-        let mut daemon = Self {
+        Self {
             child,
             folder: folder.to_owned(),
             written,
             listeners: Vec::new(),
-        };
-        daemon.wait_until_it_serves().await;
-        let mut admin = AdminServiceClient::new(daemon.admin().await);
-        let status = admin.get_status(GetStatusRequest {}).await.unwrap();
-        daemon.listeners = status.into_inner().listeners;
-        daemon
+        }
     }
 
-    async fn wait_until_it_serves(&mut self) {
+    async fn serves_before_it_ends(&mut self) -> bool {
         let socket = self.folder.join("admin.sock");
-        until("the daemon serves", || {
-            let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none(), "{ended:?}: {}", self.log());
-            let socket = socket.clone();
-            async move { tokio::net::UnixStream::connect(socket).await.is_ok() }
+        let mut ended = false;
+        until("the daemon serves or ends", || {
+            ended = self.child.try_wait().unwrap().is_some();
+            let (ended, socket) = (ended, socket.clone());
+            async move { ended || tokio::net::UnixStream::connect(socket).await.is_ok() }
         })
         .await;
+        !ended
     }
 
     /// All that it wrote so far.
@@ -114,8 +135,12 @@ impl Daemon {
     }
 
     /// Asks it to stop, and waits until it has.
-    pub(crate) async fn stop(mut self) -> Ended {
+    pub(crate) async fn stop(self) -> Ended {
         self.signal("TERM");
+        self.end().await
+    }
+
+    async fn end(mut self) -> Ended {
         let mut status = None;
         until("the daemon ends", || {
             status = self.child.try_wait().unwrap();

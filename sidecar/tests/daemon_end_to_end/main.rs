@@ -10,6 +10,7 @@
 mod canary;
 mod client;
 mod daemon;
+mod data_directory;
 #[path = "../server/harness.rs"]
 #[expect(dead_code, reason = "the other test target uses the rest")]
 mod harness;
