@@ -284,18 +284,11 @@ impl SidecarBuilder {
     }
 }
 
-/// What fetches the keys of issuers. Without it, issuers whose keys are in files work on.
+/// What fetches the keys of issuers.
 fn fetchers() -> KeyFetchers {
-    let both = HttpFetcher::new(false).and_then(|public| Ok((public, HttpFetcher::new(true)?)));
-    match both {
-        Ok((public, private)) => KeyFetchers {
-            public: Arc::new(public),
-            private: Arc::new(private),
-        },
-        Err(error) => {
-            tracing::error!(%error, "keys of issuers cannot be fetched");
-            KeyFetchers::default()
-        }
+    KeyFetchers {
+        public: Arc::new(HttpFetcher::new(false)),
+        private: Arc::new(HttpFetcher::new(true)),
     }
 }
 

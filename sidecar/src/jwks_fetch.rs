@@ -16,36 +16,51 @@ use reqwest::{
     dns::{Addrs, Name, Resolve, Resolving},
     redirect::Policy,
 };
+use tokio::sync::OnceCell;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Gets documents with reqwest.
+/// Gets documents with reqwest. The client, with the root certificates of the system, is made when
+/// it is first needed: most sidecars have no issuer and never need it.
 #[derive(Clone, Debug)]
 pub struct HttpFetcher {
-    client: Client,
+    client: Arc<OnceCell<Client>>,
     private: bool,
 }
 
 impl HttpFetcher {
     /// A fetcher; with `private` it also asks private addresses.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`FetchError`] when the system's root certificates cannot be used.
-    pub fn new(private: bool) -> Result<Self, FetchError> {
+    #[must_use]
+    pub fn new(private: bool) -> Self {
+        Self {
+            client: Arc::default(),
+            private,
+        }
+    }
+
+    /// The client; fails when the system's root certificates cannot be used.
+    async fn client(&self) -> Result<&Client, FetchError> {
+        let made = self
+            .client
+            .get_or_try_init(|| std::future::ready(self.make()));
+        made.await
+    }
+
+    fn make(&self) -> Result<Client, FetchError> {
         install_provider();
-        let client = Client::builder()
+        Client::builder()
             .redirect(Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)
             .no_proxy()
             .referer(false)
             .user_agent(concat!("sidegate/", env!("CARGO_PKG_VERSION")))
-            .dns_resolver(Arc::new(GuardedResolver { private }))
+            .dns_resolver(Arc::new(GuardedResolver {
+                private: self.private,
+            }))
             .build()
-            .map_err(|error| FetchError(words(&error)))?;
-        Ok(Self { client, private })
+            .map_err(|error| FetchError(words(&error)))
     }
 
     /// Holds a URL to what may be asked. A name is held to it once more when it is resolved.
@@ -80,7 +95,7 @@ impl JwksFetcher for HttpFetcher {
     async fn fetch(&self, url: &str) -> Result<Vec<u8>, FetchError> {
         let failed = |error: reqwest::Error| FetchError(words(&error.without_url()));
         let url = self.check(url)?;
-        let mut response = self.client.get(url).send().await.map_err(failed)?;
+        let mut response = self.client().await?.get(url).send().await.map_err(failed)?;
         if response.status() != StatusCode::OK {
             return Err(FetchError(format!(
                 "the answer is {} and not 200",
@@ -219,7 +234,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_may_not_be_asked_is_refused_before_connecting() {
-        let fetcher = HttpFetcher::new(false).unwrap();
+        let fetcher = HttpFetcher::new(false);
         for (url, why) in [
             ("http://id.example/jwks", "not allowed"),
             ("file:///etc/passwd", "not allowed"),
@@ -249,7 +264,7 @@ mod tests {
     #[tokio::test]
     async fn a_document_is_read_to_its_end() {
         let url = serve(b"HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n{\"keys\":[]}".into()).await;
-        let fetcher = HttpFetcher::new(false).unwrap();
+        let fetcher = HttpFetcher::new(false);
         assert_eq!(fetcher.fetch(&url).await.unwrap(), b"{\"keys\":[]}");
     }
 
@@ -272,7 +287,7 @@ mod tests {
             (flood.concat(), "more than"),
         ] {
             let url = serve(answer).await;
-            let fetcher = HttpFetcher::new(false).unwrap();
+            let fetcher = HttpFetcher::new(false);
             let error = fetcher.fetch(&url).await.unwrap_err().to_string();
             assert!(error.contains(why), "{error}");
         }

@@ -1,40 +1,60 @@
-//! The floor: stock tonic with a typed handler of the same messages that does no work at all.
+//! The floor: stock tonic with a typed handler of the same messages that does no work at all. What
+//! tonic generates for a service is written out here, since ours are generated with another codec.
 
-use std::path::Path;
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use prost::Message as _;
-use proto::v1::{
-    self,
-    authorization_service_server::{AuthorizationService, AuthorizationServiceServer},
-};
+use proto::v1;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Request, Response, Status};
+use tonic::{
+    Request, Response, Status,
+    body::Body,
+    codegen::Service,
+    server::{Grpc, NamedService, UnaryService},
+};
+use tonic_prost::ProstCodec;
 
 /// Answers every call alike.
-struct Floor(v1::AuthorizeResponse);
+#[derive(Clone)]
+struct Floor(Arc<v1::AuthorizeResponse>);
 
-#[tonic::async_trait]
-impl AuthorizationService for Floor {
-    async fn authorize(
-        &self,
-        _: Request<v1::AuthorizeRequest>,
-    ) -> Result<Response<v1::AuthorizeResponse>, Status> {
-        Ok(Response::new(self.0.clone()))
+impl NamedService for Floor {
+    const NAME: &'static str = "sidegate.v1.AuthorizationService";
+}
+
+impl UnaryService<v1::AuthorizeRequest> for Floor {
+    type Response = v1::AuthorizeResponse;
+    type Future = Ready<Result<Response<Self::Response>, Status>>;
+
+    fn call(&mut self, _: Request<v1::AuthorizeRequest>) -> Self::Future {
+        ready(Ok(Response::new(v1::AuthorizeResponse::clone(&self.0))))
+    }
+}
+
+impl Service<http::Request<Body>> for Floor {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
     }
 
-    async fn batch_authorize(
-        &self,
-        _: Request<v1::BatchAuthorizeRequest>,
-    ) -> Result<Response<v1::BatchAuthorizeResponse>, Status> {
-        Err(Status::unimplemented("the floor decides single calls"))
-    }
-
-    async fn get_wire_profile(
-        &self,
-        _: Request<v1::GetWireProfileRequest>,
-    ) -> Result<Response<v1::GetWireProfileResponse>, Status> {
-        Err(Status::unimplemented("the floor decides single calls"))
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let handler = self.clone();
+        Box::pin(async move {
+            Ok(Grpc::new(ProstCodec::default())
+                .unary(handler, request)
+                .await)
+        })
     }
 }
 
@@ -46,7 +66,7 @@ pub(crate) async fn serve(answer: &str) {
     println!("grpc {}", listener.local_addr().unwrap());
     tonic::transport::Server::builder()
         .tcp_nodelay(true)
-        .add_service(AuthorizationServiceServer::new(Floor(answer)))
+        .add_service(Floor(Arc::new(answer)))
         .serve_with_incoming(TcpListenerStream::new(listener))
         .await
         .unwrap();

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Engine, cache::Cached};
+use super::{
+    Engine,
+    cache::{Cached, Key},
+};
 use crate::{
     clock::Timestamp,
     decision::{CredentialState, ReasonCode},
@@ -92,19 +95,21 @@ impl Engine {
                 self.session_of_token(call, strategy, hash, generation, now)
                     .await
             }
-            Presented::Key(hash) => self.session_of_key(call, strategy, hash, now).await,
+            // What waits for others is kept apart in a box: a call whose session is cached, as most
+            // are, does not carry its room about.
+            Presented::Key(hash) => Box::pin(self.session_of_key(call, strategy, hash, now)).await,
             Presented::Foreign(token) => match strategy {
                 Strategy::Bearer(bearer) => match (static_token(bearer, token), &bearer.issuers) {
                     (Some(session), _) => Authenticated::valid(session),
                     (None, Some(issuers)) => {
-                        self.session_of_foreign(
+                        Box::pin(self.session_of_foreign(
                             call,
                             issuers,
                             token,
                             bearer.scopes,
                             generation,
                             now,
-                        )
+                        ))
                         .await
                     }
                     (None, None) if self.throttle.is_over(&call.peer.address, now) => {
@@ -141,12 +146,25 @@ impl Engine {
             }
             _ => return Authenticated::refused(Refusal::Unknown),
         };
-        let key = (generation, name.clone(), call.tenant.clone(), kind, hash);
+        let key = (generation, name, call.tenant.clone(), kind, hash);
         let cached = self.cache.get(&key, now);
         self.observer.cache_looked_up(cached.is_some());
-        if let Some(cached) = cached {
-            return opened(hash, kind, cached);
+        match cached {
+            Some(cached) => opened(hash, kind, cached),
+            None => Box::pin(self.load_session(call, key, scopes, now)).await,
         }
+    }
+
+    /// The session of one of our tokens, from the store.
+    async fn load_session(
+        &self,
+        call: &Call,
+        key: Key,
+        scopes: ScopesOf,
+        now: Timestamp,
+    ) -> Authenticated {
+        let (_, name, _, kind, hash) = &key;
+        let (name, kind, hash) = (name.clone(), *kind, *hash);
         // Guessers are slowed down here: what is cached is no guess.
         if self.throttle.is_over(&call.peer.address, now) {
             return Authenticated::refused(Refusal::Throttled);

@@ -183,7 +183,7 @@ impl Engine {
                     Err(why) => return Verdict::detail(ReasonCode::DataInvalid, why),
                 },
                 Step::RunLookups(slot) => {
-                    if let Some(why) = run_lookups(app, &mut evaluation, slot).await {
+                    if let Some(why) = Box::pin(run_lookups(app, &mut evaluation, slot)).await {
                         failure = Some(why);
                     }
                 }
@@ -218,7 +218,7 @@ impl Engine {
         if !self.renewal_is_due(record, token, now) {
             return None;
         }
-        self.renew(policy, caller, call, token, record, now).await
+        Box::pin(self.renew(policy, caller, call, token, record, now)).await
     }
 
     fn renewal_is_due(&self, record: &SessionRecord, token: &Token, now: Timestamp) -> bool {

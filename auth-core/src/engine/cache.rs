@@ -25,7 +25,7 @@ pub(super) const CACHE_LIFETIME: Duration = Duration::from_secs(5);
 const CAPACITY: usize = 100_000;
 
 /// The policy's generation and the strategy belong to it: what they make of a session is cached too.
-type Key = (u64, Arc<str>, Tenant, TokenKind, TokenHash);
+pub(super) type Key = (u64, Arc<str>, Tenant, TokenKind, TokenHash);
 
 /// A live session as it was loaded.
 #[derive(Debug)]

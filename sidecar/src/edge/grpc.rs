@@ -1,6 +1,6 @@
 //! Decisions over gRPC: `sidegate.v1.AuthorizationService`.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use auth_core::{caller::Grant, decision_point::DecisionPoint, wire::SessionView};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -57,7 +57,8 @@ impl<D: DecisionPoint> AuthorizationService for AuthorizationEdge<D> {
         let mut call = wire::call(request.into_inner(), &caller.tenant)?;
         access::call(&caller, &mut call)?;
         let view = call.view;
-        let answer = self.point.authorize(&caller, call);
+        // Pinned where it is: a decision on its way is large, and is not to be moved about.
+        let answer = pin!(self.point.authorize(&caller, call));
         let answer = deadline.answer(answer).await?;
         Ok(Response::new(decision::response(
             answer,
