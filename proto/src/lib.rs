@@ -61,7 +61,21 @@ mod tests {
             name: String::new(),
             value: "Bearer sg1_secret".into(),
         };
-        let printed = format!("{token:?} {credential:?}");
+        let attribute = v1::Attribute {
+            name: "user-agent".into(),
+            value: "secret".into(),
+        };
+        // A query may hold an API key, and data a password.
+        let call = v1::AuthorizeRequest {
+            wire: Some(v1::WireContext {
+                target: "/books?api_key=sgk_secret".into(),
+                attributes: vec![attribute],
+                ..v1::WireContext::default()
+            }),
+            data_json: r#"{"password":"secret"}"#.into(),
+            ..v1::AuthorizeRequest::default()
+        };
+        let printed = format!("{token:?} {credential:?} {call:?}");
         assert!(!printed.contains("secret"), "{printed}");
         assert!(printed.contains("IssueToken"), "{printed}");
     }
