@@ -27,11 +27,13 @@ impl Server {
             .stderr(Stdio::piped())
             .spawn()
             .expect("`taskset` of util-linux pins a server to its core");
-        let (said, hear) = std::sync::mpsc::channel();
         let outputs: [Box<dyn std::io::Read + Send>; 2] = [
             Box::new(child.stdout.take().unwrap()),
             Box::new(child.stderr.take().unwrap()),
         ];
+        let address = String::new();
+        let mut server = Self { child, address };
+        let (said, hear) = std::sync::mpsc::channel();
         for output in outputs {
             let said = said.clone();
             std::thread::spawn(move || {
@@ -45,8 +47,8 @@ impl Server {
         for line in hear {
             if let Some((_, address)) = line.split_once("grpc 127.0.0.1:") {
                 let digits = address.chars().take_while(char::is_ascii_digit);
-                let address = format!("127.0.0.1:{}", digits.collect::<String>());
-                return Self { child, address };
+                server.address = format!("127.0.0.1:{}", digits.collect::<String>());
+                return server;
             }
             heard.push_str(&line);
             heard.push('\n');
