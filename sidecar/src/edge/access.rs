@@ -36,6 +36,13 @@ pub fn caller(extensions: &Extensions, grant: Grant) -> Result<Arc<Caller>, Stat
         .get::<Arc<Caller>>()
         .zip(extensions.get::<Transport>());
     let Some((caller, transport)) = known else {
+        tracing::warn!(
+            target: "audit",
+            event = "authn_login_fail",
+            why = "unknown_caller",
+            grant = grant.as_str(),
+            "security event"
+        );
         let message = "the caller is not known: present its token";
         return Err(refusal(
             Code::Unauthenticated,
@@ -58,11 +65,16 @@ pub fn require(caller: &Caller, transport: Transport, grant: Grant) -> Result<()
     if !caller.may(grant) {
         let name = &caller.name;
         let message = format!("caller `{name}` lacks the grant `{grant}`");
-        return Err(denied(reason::GRANT_MISSING, message, &facts));
+        return Err(denied(caller, reason::GRANT_MISSING, message, &facts));
     }
     if grant.needs_unix_socket() && transport != Transport::Unix {
         let message = format!("the grant `{grant}` may be used over a unix socket only");
-        return Err(denied(reason::TRANSPORT_NOT_ALLOWED, message, &facts));
+        return Err(denied(
+            caller,
+            reason::TRANSPORT_NOT_ALLOWED,
+            message,
+            &facts,
+        ));
     }
     Ok(())
 }
@@ -78,7 +90,7 @@ pub fn wire(caller: &Caller, kind: &WireKind) -> Result<(), Status> {
     }
     let message = format!("caller `{}` may not speak of wire `{kind}`", caller.name);
     let facts = [("wire", kind.as_str())];
-    Err(denied(reason::WIRE_NOT_ALLOWED, message, &facts))
+    Err(denied(caller, reason::WIRE_NOT_ALLOWED, message, &facts))
 }
 
 /// Holds a caller to its own tenant.
@@ -91,7 +103,7 @@ pub fn tenant(caller: &Caller, tenant: &Tenant) -> Result<(), Status> {
         return Ok(());
     }
     let message = format!("caller `{}` belongs to another tenant", caller.name);
-    Err(denied(reason::TENANT_NOT_ALLOWED, message, &[]))
+    Err(denied(caller, reason::TENANT_NOT_ALLOWED, message, &[]))
 }
 
 /// Holds a call to what its caller may say: its wire, its tenant, and what it knows of the peer.
@@ -112,7 +124,15 @@ pub fn call(caller: &Caller, call: &mut Call) -> Result<(), Status> {
     Ok(())
 }
 
-fn denied(reason: &str, message: String, facts: &[(&str, &str)]) -> Status {
+fn denied(caller: &Caller, reason: &str, message: String, facts: &[(&str, &str)]) -> Status {
+    tracing::warn!(
+        target: "audit",
+        event = "authz_fail",
+        caller = %caller.name,
+        why = reason,
+        detail = facts.first().map(|(_, fact)| *fact),
+        "security event"
+    );
     refusal(Code::PermissionDenied, reason, message, facts)
 }
 

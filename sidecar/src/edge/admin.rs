@@ -76,9 +76,17 @@ impl AdminEdge {
     }
 }
 
-/// The caller, if it may administer.
-fn operator(extensions: &Extensions) -> Result<Arc<Caller>, Status> {
-    access::caller(extensions, Grant::Admin)
+/// The caller, if it may administer; what it does is noted.
+fn operator(extensions: &Extensions, act: &'static str) -> Result<Arc<Caller>, Status> {
+    let caller = access::caller(extensions, Grant::Admin)?;
+    tracing::info!(
+        target: "audit",
+        event = "authz_admin",
+        act,
+        by = %caller.name,
+        "security event"
+    );
+    Ok(caller)
 }
 
 #[tonic::async_trait]
@@ -90,7 +98,7 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let caller = operator(request.extensions())?;
+        let caller = operator(request.extensions(), "get_status")?;
         let parts = &self.parts;
         let store = parts.engine.store();
         let live = store.count(&caller.tenant, None, self.clock().now()).await;
@@ -109,7 +117,7 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::ExplainDecisionRequest>,
     ) -> Result<Response<v1::ExplainDecisionResponse>, Status> {
-        let caller = operator(request.extensions())?;
+        let caller = operator(request.extensions(), "explain_decision")?;
         let request = request.into_inner();
         let who = who(request.who)?;
         let call = advisory_call(
@@ -137,8 +145,7 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::ReloadPolicyRequest>,
     ) -> Result<Response<v1::ReloadPolicyResponse>, Status> {
-        let caller = operator(request.extensions())?;
-        tracing::info!(target: "audit", event = "sys_restart", by = %caller.name, "policy reload");
+        operator(request.extensions(), "reload_policy")?;
         let status = self.parts.reloader.reload().await;
         let status = status.map_err(|error| policy_invalid(&error))?;
         Ok(Response::new(v1::ReloadPolicyResponse {
@@ -150,7 +157,7 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::WatchDecisionsRequest>,
     ) -> Result<Response<Self::WatchDecisionsStream>, Status> {
-        operator(request.extensions())?;
+        operator(request.extensions(), "watch_decisions")?;
         Ok(Response::new(watch::stream(&self.parts)))
     }
 
@@ -158,7 +165,7 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::CreateApiKeyRequest>,
     ) -> Result<Response<v1::CreateApiKeyResponse>, Status> {
-        let caller = operator(request.extensions())?;
+        let caller = operator(request.extensions(), "create_api_key")?;
         keys::create(&self.parts, &caller, request.into_inner()).await
     }
 
@@ -166,7 +173,7 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::ListApiKeysRequest>,
     ) -> Result<Response<v1::ListApiKeysResponse>, Status> {
-        let caller = operator(request.extensions())?;
+        let caller = operator(request.extensions(), "list_api_keys")?;
         keys::list(&self.parts, &caller, request.into_inner()).await
     }
 
@@ -174,7 +181,7 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::RevokeApiKeyRequest>,
     ) -> Result<Response<v1::RevokeApiKeyResponse>, Status> {
-        let caller = operator(request.extensions())?;
+        let caller = operator(request.extensions(), "revoke_api_key")?;
         keys::revoke(&self.parts, &caller, request.into_inner()).await
     }
 }
