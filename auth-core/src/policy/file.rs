@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::scalar::{At, NotInThisBuild, OneOrMany, Span};
@@ -504,10 +504,14 @@ impl<'de> Deserialize<'de> for OneCheck {
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum CheckFile {
-    /// An expression in CEL syntax.
-    Expression(String),
+    /// An expression in CEL syntax; `true` and `false` need no quotes.
+    Expression(#[schemars(schema_with = "text_or_boolean")] String),
     /// Look-ups and an expression over what they find; or a native check.
     Detailed(Box<DetailedCheckFile>),
+}
+
+fn text_or_boolean(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "boolean"] })
 }
 
 /// A check that is more than an expression.

@@ -228,15 +228,38 @@ impl fmt::Display for Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| {
-            de::Error::custom(format_args!(
-                "`{}` is no span of time: write a number and a unit, as `90s`, `15m`, `1h30m` \
-                 or `7d`",
-                text.escape_debug()
-            ))
-        })
+        struct Visitor;
+
+        impl de::Visitor<'_> for Visitor {
+            type Value = Span;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a span of time, as `90s`, `15m`, `1h30m` or `7d`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Span, E> {
+                Span::parse(text).ok_or_else(|| no_span(text))
+            }
+
+            // A number without its unit: it lacks the unit, not quotes.
+            fn visit_u64<E: de::Error>(self, number: u64) -> Result<Span, E> {
+                Err(no_span(number))
+            }
+
+            fn visit_i64<E: de::Error>(self, number: i64) -> Result<Span, E> {
+                Err(no_span(number))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
     }
+}
+
+fn no_span<E: de::Error>(text: impl fmt::Display) -> E {
+    E::custom(format_args!(
+        "`{}` is no span of time: write a number and a unit, as `90s`, `15m`, `1h30m` or `7d`",
+        text.to_string().escape_debug()
+    ))
 }
 
 impl Serialize for Span {

@@ -193,7 +193,7 @@ impl Document {
                 file,
             });
         }
-        match serde_saphyr::from_str::<PolicyFile>(&text) {
+        match serde_saphyr::from_str_with_options::<PolicyFile>(&text, yaml_options()) {
             Ok(file) => Ok(Self {
                 path: path.to_owned(),
                 text,
@@ -242,6 +242,15 @@ impl Document {
             help,
             source_line: source_line(&self.text, line),
         }
+    }
+}
+
+/// Types are as the JSON Schema has them: a text that looks like a number or a boolean needs its
+/// quotes, and `yes` is no boolean. Otherwise an editor would refuse what is loaded here.
+fn yaml_options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        no_schema: true,
+        strict_booleans: true,
     }
 }
 
@@ -322,10 +331,22 @@ fn reword(words: &str) -> (String, usize, Option<String>) {
             Some(help),
         );
     }
+    if let Some(value) = quoting_required(words) {
+        let help = format!("write `\"{value}\"`");
+        let message = format!("a text is needed here, and `{value}` is none without its quotes");
+        return (message, value.chars().count(), Some(help));
+    }
     if let Some(key) = words.strip_prefix("duplicate mapping key: ") {
         return (format!("`{key}` stands twice"), key.chars().count(), None);
     }
     (words.to_owned(), 1, None)
+}
+
+/// The value that the parser wants in quotes, when that is what it says.
+fn quoting_required(words: &str) -> Option<&str> {
+    words
+        .strip_prefix("The string value [")?
+        .strip_suffix("] must be quoted")
 }
 
 #[cfg(test)]
@@ -364,6 +385,12 @@ mod tests {
                 (1, 19),
                 "`5` is no span of time",
                 "",
+            ),
+            (
+                "app: 7\n",
+                (1, 6),
+                "`7` is none without its quotes",
+                "write `\"7\"`",
             ),
             ("store: { redis: {} }\n", (1, 17), "not in this build", ""),
             (
