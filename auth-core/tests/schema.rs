@@ -1,4 +1,10 @@
 //! The JSON Schema of the policy file: published, up to date, and of one mind with the code.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "in a test a panic is the report"
+)]
 
 use std::{
     fs,
