@@ -72,6 +72,9 @@ const SCALARS: &[&str] = &[
     "GET /{",
     "1 + (",
     "é\u{200f}\u{2028}",
+    "a\rb",
+    "\u{1a}",
+    "\u{85}x: [",
 ];
 
 /// Damages a text in one to four places.
@@ -124,7 +127,10 @@ fn load(text: &str) -> Result<(), PolicyError> {
 
 /// What a diagnostic lacks.
 fn lacking(text: &str, fault: &Diagnostic) -> Option<&'static str> {
-    let Some(line) = text.lines().nth(fault.line.saturating_sub(1)) else {
+    // As YAML counts lines: a carriage return alone ends one, too.
+    let text = text.replace("\r\n", "\n");
+    let mut lines = text.split(['\n', '\r']);
+    let Some(line) = lines.nth(fault.line.saturating_sub(1)) else {
         return Some("a line of the file");
     };
     let checks = [

@@ -269,11 +269,31 @@ impl From<Diagnostic> for PolicyError {
     }
 }
 
+/// The lines of a text as YAML counts them (1.2, section 5.4): a carriage return alone ends one too.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive('\n').flat_map(|line| {
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        line.strip_suffix('\r').unwrap_or(line).split('\r')
+    })
+}
+
 fn source_line(text: &str, line: usize) -> String {
-    text.lines()
+    lines(text)
         .nth(line.saturating_sub(1))
         .unwrap_or_default()
         .to_owned()
+}
+
+/// A place that people can go to: the end of the text for one that the parser puts behind it.
+fn place_in(text: &str, line: usize, column: usize) -> (usize, usize) {
+    let last = lines(text).count().max(1);
+    let (line, column) = if line > last {
+        (last, usize::MAX)
+    } else {
+        (line.max(1), column.max(1))
+    };
+    let width = source_line(text, line).chars().count();
+    (line, column.min(width + 1))
 }
 
 /// A fault of YAML or of the schema, in our form.
@@ -281,6 +301,7 @@ fn yaml_error(path: &Path, text: &str, err: &serde_saphyr::Error) -> Diagnostic 
     let place = err.location();
     let line = place.map_or(0, |place| usize::try_from(place.line()).unwrap_or(0));
     let column = place.map_or(0, |place| usize::try_from(place.column()).unwrap_or(0));
+    let (line, column) = place_in(text, line, column);
     let words = err.without_snippet().to_string();
     let (message, length, help) = reword(plain_words(&words));
     Diagnostic {
@@ -392,6 +413,8 @@ mod tests {
                 "`7` is none without its quotes",
                 "write `\"7\"`",
             ),
+            // A carriage return alone ends a line of YAML, too.
+            ("app: a\rzzzzzz: 1\n", (2, 1), "unknown key `zzzzzz`", ""),
             ("store: { redis: {} }\n", (1, 17), "not in this build", ""),
             (
                 "operations:\n  a:\n    use: [ { audit: {} } ]\n",
