@@ -27,6 +27,7 @@ use crate::{
 
 mod app;
 mod check;
+mod idle;
 mod issuer;
 mod operation;
 mod rule;
@@ -163,6 +164,7 @@ impl Policy {
         for document in included {
             refuse_platform_part(document, &mut faults);
         }
+        idle::warn_of_platform_part(main, &mut faults);
         let opened = open_sources(main, sources, &mut faults);
         let apps = app::compile(main, included, &opened, natives, &mut faults);
         let asks_scopes = apps

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     Faults, Natives, Sources,
     check::{self, Checks},
-    operation, rule,
+    idle, operation, rule,
 };
 use crate::{
     authority::HostPattern,
@@ -50,8 +50,11 @@ pub(super) fn compile(
 ) -> Apps {
     let mut apps = Apps::default();
     let main_is_app = included.is_empty() || !main.file.operations.is_empty();
+    if !main_is_app {
+        idle::refuse_app_of_no_app(main, faults);
+    }
     let own = main_is_app.then_some(main).into_iter().chain(included);
-    let mut used = vec![false; main.file.rules.len()];
+    let mut used = rule::Used::default();
     for document in own {
         let mut rules = rule::compile(main, faults);
         if !std::ptr::eq(main, document) {
@@ -67,11 +70,13 @@ pub(super) fn compile(
         let app = compile_app(&context, &mut used, faults);
         register(&mut apps, app, document, faults);
     }
-    rule::refuse_unused(main, &used, faults);
+    for document in std::iter::once(main).chain(included) {
+        used.warn_of_others(document, faults);
+    }
     apps
 }
 
-fn compile_app(context: &Context<'_>, used: &mut [bool], faults: &mut Faults) -> App {
+fn compile_app(context: &Context<'_>, used: &mut rule::Used, faults: &mut Faults) -> App {
     let own = context.own;
     let name = app_name(own, faults);
     let mut vocabulary = Vocabulary::built_in();

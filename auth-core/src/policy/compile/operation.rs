@@ -6,8 +6,8 @@ use super::{
     Faults,
     app::{Context, Fields, is_identifier, not_an_identifier, read_type},
     check::Checks,
-    place,
-    rule::{Slots, Spelling, scopes},
+    idle, place,
+    rule::{Slots, Spelling, Used, scopes},
 };
 use crate::{
     check::Check,
@@ -149,7 +149,7 @@ pub(super) fn compile(
     context: &Context<'_>,
     checks: &Checks,
     fields: &Fields,
-    used: &mut [bool],
+    used: &mut Used,
     faults: &mut Faults,
 ) -> Vec<Operation> {
     let mut operations = Vec::new();
@@ -170,6 +170,7 @@ pub(super) fn compile(
             let help = "name a target, as `http: GET /books`, or leave the operation out";
             faults.error_help(context.own, file, &message, help);
         }
+        idle::warn_of_operation(context.own, file, &targets, faults);
         let mut compiler = Compiler {
             context,
             checks,
@@ -209,7 +210,7 @@ struct Compiler<'a, 'd> {
     context: &'a Context<'d>,
     checks: &'a Checks,
     fields: &'a Fields,
-    used: &'a mut [bool],
+    used: &'a mut Used,
     faults: &'a mut Faults,
     name: &'d str,
     file: &'d At<OperationFile>,
@@ -297,11 +298,7 @@ impl Compiler<'_, '_> {
         matching.sort_by_key(|(rule, _)| rule.selector.rank());
         let (mut requirements, mut all_scopes) = (Vec::new(), Vec::new());
         for (rule, applies) in matching {
-            if std::ptr::eq(rule.document, self.context.main)
-                && let Some(used) = self.used.get_mut(rule.index)
-            {
-                *used = true;
-            }
+            self.used.note(rule);
             let spelling = Spelling {
                 require: rule.file.require.as_ref(),
                 require_all: rule.file.require_all.as_ref(),

@@ -1,6 +1,9 @@
 //! Compiling rules: selectors, and the requirements behind them (R1).
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use super::{Faults, check::Checks};
 use crate::{
@@ -196,13 +199,25 @@ fn selector(
     }
 }
 
-/// A rule that no operation of any app falls under is a mistake.
-pub(super) fn refuse_unused(main: &Document, used: &[bool], faults: &mut Faults) {
-    for (file, _) in main.file.rules.iter().zip(used).filter(|(_, used)| !**used) {
-        let message = "this rule matches no operation";
-        faults
-            .warnings
-            .push(main.error(&file.selector, message, None));
+/// The rules that some operation falls under, by their file and their place in it.
+#[derive(Default)]
+pub(super) struct Used(BTreeSet<(PathBuf, usize)>);
+
+impl Used {
+    pub(super) fn note(&mut self, rule: &Rule<'_>) {
+        self.0.insert((rule.document.path.clone(), rule.index));
+    }
+
+    /// A rule that no operation of any app falls under is a mistake.
+    pub(super) fn warn_of_others(&self, document: &Document, faults: &mut Faults) {
+        for (index, file) in document.file.rules.iter().enumerate() {
+            if !self.0.contains(&(document.path.clone(), index)) {
+                let message = "this rule matches no operation";
+                faults
+                    .warnings
+                    .push(document.error(&file.selector, message, None));
+            }
+        }
     }
 }
 
