@@ -9,6 +9,7 @@
 pub mod compile;
 pub mod diagnostic;
 pub mod file;
+mod platform;
 pub mod scalar;
 pub mod settings;
 pub mod source;

@@ -65,7 +65,7 @@ fn what_would_be_ignored_is_refused() {
             "include: [ 'apps/*.yaml' ]\n",
             "sources: { db: { sqlite: ./a } }\noperations: { a: { http: GET /a } }\n",
             "apps/shop.yaml:1:1",
-            "`sources` belongs into the main file",
+            "`sources` belongs to the platform",
         ),
         (
             "include: [ 'apps/*.yaml' ]\n",

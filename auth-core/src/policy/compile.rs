@@ -13,6 +13,7 @@ use std::{
 use super::{
     diagnostic::{Diagnostic, PolicyError},
     file::SourceFile,
+    platform,
     scalar::At,
     source::{Document, Files},
 };
@@ -162,7 +163,7 @@ impl Policy {
             });
         };
         for document in included {
-            refuse_platform_part(document, &mut faults);
+            faults.errors.extend(platform::misplaced(document));
         }
         idle::warn_of_platform_part(main, &mut faults);
         let opened = open_sources(main, sources, &mut faults);
@@ -220,46 +221,6 @@ fn open_sources(main: &Document, sources: &dyn OpenSource, faults: &mut Faults) 
         opened.insert(name.clone(), source);
     }
     Sources(opened)
-}
-
-/// An included file is a team's part: operations and checks only.
-fn refuse_platform_part(document: &Document, faults: &mut Faults) {
-    let file = &document.file;
-    let present = [
-        ("listen", file.listen.is_some()),
-        ("store", file.store.is_some()),
-        ("sessions", file.sessions.is_some()),
-        ("keys", file.keys.is_some()),
-        ("telemetry", file.telemetry.is_some()),
-        ("callers", !file.callers.is_empty()),
-        ("strategies", file.strategies.is_some()),
-        ("sources", !file.sources.is_empty()),
-    ];
-    for (keyword, _) in present.iter().filter(|(_, present)| *present) {
-        let line = keyword_line(document, keyword);
-        let message = format!("`{keyword}` belongs into the main file, not into an included one");
-        faults
-            .errors
-            .push(document.error_at(line, 1, keyword.len(), &message, None));
-    }
-}
-
-/// The line of a top-level keyword; 0 when it cannot be told.
-fn keyword_line(document: &Document, keyword: &str) -> usize {
-    let starts = |line: &str| {
-        line.trim_start_matches(['"', '\''])
-            .strip_prefix(keyword)
-            .is_some_and(|rest| {
-                rest.trim_start_matches(['"', '\''])
-                    .trim_start()
-                    .starts_with(':')
-            })
-    };
-    document
-        .text
-        .lines()
-        .position(starts)
-        .map_or(0, |index| index + 1)
 }
 
 fn version(documents: &[Document]) -> Arc<str> {

@@ -15,6 +15,7 @@ use std::{
 use super::{
     diagnostic::{Diagnostic, PolicyError},
     file::{LogFormat, PolicyFile, SessionsFile, StoreFile},
+    platform,
     scalar::{At, Span},
     source::Document,
 };
@@ -157,7 +158,9 @@ impl Settings {
         let mut file = main.file.clone();
         let mut faults = Faults::new(main);
         for document in documents.iter().skip(1) {
-            refuse_platform_keys(document, &mut faults);
+            platform::misplaced(document)
+                .into_iter()
+                .for_each(|fault| faults.push(fault));
         }
         environment::apply(&mut file, environment, &mut faults);
 
@@ -276,27 +279,6 @@ fn per_subject(file: &SessionsFile, faults: &mut Faults<'_>) -> Option<SubjectLi
         max: max.value,
         beyond: file.beyond_limit.unwrap_or_default(),
     })
-}
-
-/// Refuses the platform's keys in an included file.
-fn refuse_platform_keys(document: &Document, faults: &mut Faults<'_>) {
-    let file = &document.file;
-    let keys = [
-        ("listen", file.listen.is_some()),
-        ("store", file.store.is_some()),
-        ("sessions", file.sessions.is_some()),
-        ("keys", file.keys.is_some()),
-        ("telemetry", file.telemetry.is_some()),
-        ("callers", !file.callers.is_empty()),
-        ("strategies", file.strategies.is_some()),
-        ("sources", !file.sources.is_empty()),
-    ];
-    for (key, _) in keys.into_iter().filter(|(_, present)| *present) {
-        let (line, column) = faults::place_of_key(&document.text, key);
-        let message = format!("`{key}` belongs to the platform and stands in the main file only");
-        let help = format!("move `{key}` to the file that includes this one");
-        faults.push(document.error_at(line, column, key.len(), &message, Some(help)));
-    }
 }
 
 /// A diagnostic about no file.

@@ -5,6 +5,7 @@ use super::{Faults, operation::ParsedTarget};
 use crate::{
     policy::{
         file::{Actors, DataFile, OperationFile, SessionNeed, StrategyFile},
+        platform::place_of_key,
         scalar::At,
         source::Document,
     },
@@ -30,11 +31,11 @@ pub(super) fn refuse_app_of_no_app(main: &Document, faults: &mut Faults) {
 pub(super) fn warn_of_platform_part(main: &Document, faults: &mut Faults) {
     let sessions = main.file.sessions.as_ref();
     if sessions.is_some_and(|file| file.beyond_limit.is_some() && file.max_per_subject.is_none()) {
-        let line = super::keyword_line(main, "sessions");
+        let (line, column) = place_of_key(&main.text, "sessions");
         let message = "`beyond_limit` has no effect without `max_per_subject`";
         faults
             .warnings
-            .push(main.error_at(line, 1, "sessions".len(), message, None));
+            .push(main.error_at(line, column, "sessions".len(), message, None));
     }
     for strategy in main.file.strategies.iter().flatten() {
         let StrategyFile::Bearer(bearer) = &strategy.value else {

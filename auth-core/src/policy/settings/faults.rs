@@ -63,16 +63,3 @@ impl<'a> Faults<'a> {
         })
     }
 }
-
-/// Where a top-level key stands in a text, from 1; the first line when it is not found.
-pub(super) fn place_of_key(text: &str, key: &str) -> (usize, usize) {
-    let found = text.lines().enumerate().find_map(|(index, line)| {
-        let at = line.find(key)?;
-        let (before, rest) = line.split_at_checked(at)?;
-        let after = rest.get(key.len()..)?.trim_start_matches(['"', '\'']);
-        let stands_first = before.trim_matches(['{', '"', '\'', ' ']).is_empty();
-        (stands_first && after.trim_start().starts_with(':'))
-            .then(|| (index + 1, before.chars().count() + 1))
-    });
-    found.unwrap_or((1, 1))
-}
