@@ -28,11 +28,13 @@ use crate::{
 
 mod app;
 mod check;
+mod context;
 mod idle;
 mod issuer;
 mod operation;
 mod rule;
 mod strategy;
+mod target;
 
 /// The lifetime of sessions where the file says nothing (R14).
 pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(24 * 3600);

@@ -5,7 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     Faults, Natives, Sources,
     check::{self, Checks},
-    idle, operation, rule,
+    context::{Context, Fields, is_identifier, not_an_identifier, read_type},
+    idle, operation, rule, target,
 };
 use crate::{
     authority::HostPattern,
@@ -18,28 +19,6 @@ use crate::{
     route::Router,
     wire::WireKind,
 };
-
-/// What the parts of an app are compiled with.
-pub(super) struct Context<'d> {
-    /// The main file.
-    pub(super) main: &'d Document,
-    /// The file of the app; the main file itself where it is an app.
-    pub(super) own: &'d Document,
-    /// The rules that apply, with their files: the main file's first.
-    pub(super) rules: Vec<rule::Rule<'d>>,
-    /// The sources.
-    pub(super) sources: &'d Sources,
-    /// What the program registered.
-    pub(super) natives: &'d Natives,
-}
-
-impl<'d> Context<'d> {
-    /// The files whose checks and claims the app may use: its own and the main one.
-    pub(super) fn documents(&self) -> impl Iterator<Item = &'d Document> {
-        let shared = (!std::ptr::eq(self.main, self.own)).then_some(self.main);
-        std::iter::once(self.own).chain(shared)
-    }
-}
 
 pub(super) fn compile(
     main: &Document,
@@ -63,11 +42,10 @@ pub(super) fn compile(
         let context = Context {
             main,
             own: document,
-            rules,
             sources,
             natives,
         };
-        let app = compile_app(&context, &mut used, faults);
+        let app = compile_app(&context, &rules, &mut used, faults);
         register(&mut apps, app, document, faults);
     }
     for document in std::iter::once(main).chain(included) {
@@ -76,14 +54,19 @@ pub(super) fn compile(
     apps
 }
 
-fn compile_app(context: &Context<'_>, used: &mut rule::Used, faults: &mut Faults) -> App {
+fn compile_app(
+    context: &Context<'_>,
+    rules: &[rule::Rule<'_>],
+    used: &mut rule::Used,
+    faults: &mut Faults,
+) -> App {
     let own = context.own;
     let name = app_name(own, faults);
     let mut vocabulary = Vocabulary::built_in();
     declare_facts(context, &mut vocabulary, faults);
     let fields = declare_data(own, &mut vocabulary, faults);
     let checks = check::compile(context, vocabulary, faults);
-    let operations = operation::compile(context, &checks, &fields, used, faults);
+    let operations = operation::compile(context, rules, &checks, &fields, used, faults);
     let Checks {
         compiled, lookups, ..
     } = checks;
@@ -150,9 +133,6 @@ fn declare_facts(context: &Context<'_>, vocabulary: &mut Vocabulary, faults: &mu
     }
 }
 
-/// The names of data of an app.
-pub(super) type Fields = HashMap<String, FieldId>;
-
 /// Declares the data of all operations. A name with two types is read as whatever it is.
 fn declare_data(document: &Document, vocabulary: &mut Vocabulary, faults: &mut Faults) -> Fields {
     let mut kinds: Vec<(String, Type)> = Vec::new();
@@ -180,34 +160,6 @@ fn declare_data(document: &Document, vocabulary: &mut Vocabulary, faults: &mut F
     fields
 }
 
-pub(super) fn read_type(document: &Document, kind: &At<String>, faults: &mut Faults) -> Type {
-    kind.parse().unwrap_or_else(|_| {
-        faults.error_help(
-            document,
-            kind,
-            &format!("unknown type `{}`", kind.escape_debug()),
-            "types are `string`, `int`, `double`, `bool`, `timestamp`, `duration`, `list(TYPE)` \
-             and `map`",
-        );
-        Type::Dyn
-    })
-}
-
-pub(super) fn is_identifier(name: &str) -> bool {
-    name.len() <= 64
-        && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-pub(super) fn not_an_identifier(name: &str) -> String {
-    format!(
-        "`{}` is no identifier: letters, digits and `_`, not a digit first",
-        name.escape_debug()
-    )
-}
-
 type Tables = (
     Router<usize>,
     HashMap<Box<str>, usize>,
@@ -221,16 +173,16 @@ fn reach(document: &Document, faults: &mut Faults) -> Tables {
     let mut grpc = HashMap::new();
     let mut names: HashMap<WireKind, HashMap<Box<str>, usize>> = HashMap::new();
     for (index, file) in document.file.operations.values().enumerate() {
-        for target in operation::targets(document, file, faults) {
+        for target in target::targets(document, file, faults) {
             match target.parsed {
-                operation::Parsed::Http(route) => {
+                target::Parsed::Http(route) => {
                     routes.push((route.method, route.pattern, index));
                     places.push(target.at);
                 }
-                operation::Parsed::Grpc(path) => {
+                target::Parsed::Grpc(path) => {
                     insert(&mut grpc, path, index, document, target.at, faults);
                 }
-                operation::Parsed::Name(kind, name) => {
+                target::Parsed::Name(kind, name) => {
                     let table = names.entry(kind).or_default();
                     insert(table, name, index, document, target.at, faults);
                 }

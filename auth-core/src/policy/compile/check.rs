@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Faults, Natives,
-    app::{Context, is_identifier, not_an_identifier},
+    context::{Context, is_identifier, not_an_identifier},
 };
 use crate::{
     check::{Check, Lookup, Variable, Vocabulary},

@@ -1,7 +1,7 @@
 //! Keys that say something which nothing heeds. None passes in silence: where a whole file's meaning
 //! would be lost it is an error, else a warning.
 
-use super::{Faults, operation::ParsedTarget};
+use super::{Faults, target::ParsedTarget};
 use crate::{
     policy::{
         file::{Actors, DataFile, OperationFile, SessionNeed, StrategyFile},

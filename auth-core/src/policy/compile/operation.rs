@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     Faults,
-    app::{Context, Fields, is_identifier, not_an_identifier, read_type},
     check::Checks,
+    context::{Context, Fields, is_identifier, not_an_identifier, read_type},
     idle, place,
-    rule::{Slots, Spelling, Used, scopes},
+    rule::{Rule, Slots, Spelling, Used, scopes},
+    target::{Parsed, ParsedTarget, named_wires, targets},
 };
 use crate::{
     check::Check,
@@ -19,102 +20,8 @@ use crate::{
         scalar::At,
         source::Document,
     },
-    route::Route,
-    target::{Target, parse_name},
     wire::WireKind,
 };
-
-/// A target, read.
-pub(super) struct ParsedTarget<'d> {
-    /// What the file says.
-    pub(super) at: &'d At<String>,
-    /// What it means.
-    pub(super) parsed: Parsed,
-}
-
-/// What a target means.
-pub(super) enum Parsed {
-    /// A method and a pattern of paths.
-    Http(Route),
-    /// A gRPC path.
-    Grpc(Box<str>),
-    /// A name on another wire.
-    Name(WireKind, Box<str>),
-}
-
-impl ParsedTarget<'_> {
-    /// The kind of wire.
-    pub(super) fn kind(&self) -> WireKind {
-        match &self.parsed {
-            Parsed::Http(_) => WireKind::Http,
-            Parsed::Grpc(_) => WireKind::Grpc,
-            Parsed::Name(kind, _) => kind.clone(),
-        }
-    }
-}
-
-/// The targets of an operation.
-pub(super) fn targets<'d>(
-    document: &'d Document,
-    file: &'d OperationFile,
-    faults: &mut Faults,
-) -> Vec<ParsedTarget<'d>> {
-    let mut targets = Vec::new();
-    for at in file.http.iter() {
-        match Route::parse(at) {
-            Ok(route) => targets.push(ParsedTarget {
-                at,
-                parsed: Parsed::Http(route),
-            }),
-            Err(err) => faults.error(document, at, &err.to_string()),
-        }
-    }
-    for at in file.grpc.iter() {
-        // The file leaves the slash out, as people write gRPC methods; the wire has it.
-        let path = format!("/{}", at.strip_prefix('/').unwrap_or(at));
-        match Target::parse_grpc(path.as_bytes()) {
-            Ok(_) => targets.push(ParsedTarget {
-                at,
-                parsed: Parsed::Grpc(path.into()),
-            }),
-            Err(err) => faults.error_help(
-                document,
-                at,
-                &err.to_string(),
-                "write `package.Service/Method`",
-            ),
-        }
-    }
-    for (kind, names) in named_wires(file) {
-        for at in names.iter() {
-            match parse_name(at.as_bytes()) {
-                Ok(name) => {
-                    let parsed = Parsed::Name(kind.clone(), name.into());
-                    targets.push(ParsedTarget { at, parsed });
-                }
-                Err(err) => faults.error(document, at, &err.to_string()),
-            }
-        }
-    }
-    targets
-}
-
-fn named_wires(file: &OperationFile) -> Vec<(WireKind, &crate::policy::scalar::OneOrMany<String>)> {
-    let mut wires = vec![
-        (WireKind::WebSocket, &file.websocket),
-        (WireKind::Cli, &file.cli),
-        (WireKind::Mcp, &file.mcp),
-        (WireKind::Queue, &file.queue),
-        (WireKind::Schedule, &file.schedule),
-        (WireKind::Rpc, &file.rpc),
-    ];
-    for (name, names) in &file.custom {
-        if let Some(kind @ WireKind::Custom(_)) = WireKind::parse(name) {
-            wires.push((kind, names));
-        }
-    }
-    wires
-}
 
 /// The data of an operation with its types: what it declares, and the parameters of its paths.
 pub(super) fn declared_data(
@@ -147,6 +54,7 @@ pub(super) fn declared_data(
 
 pub(super) fn compile(
     context: &Context<'_>,
+    rules: &[Rule<'_>],
     checks: &Checks,
     fields: &Fields,
     used: &mut Used,
@@ -173,6 +81,7 @@ pub(super) fn compile(
         idle::warn_of_operation(context.own, file, &targets, faults);
         let mut compiler = Compiler {
             context,
+            rules,
             checks,
             fields,
             used,
@@ -208,6 +117,7 @@ fn refuse_odd_wires(document: &Document, file: &At<OperationFile>, faults: &mut 
 
 struct Compiler<'a, 'd> {
     context: &'a Context<'d>,
+    rules: &'a [Rule<'d>],
     checks: &'a Checks,
     fields: &'a Fields,
     used: &'a mut Used,
@@ -284,7 +194,6 @@ impl Compiler<'_, '_> {
     /// What the rules attach, in the order in which refusals are named.
     fn attached_by_rules(&mut self, slots: &mut Slots) -> (Vec<Attached>, Vec<AttachedScopes>) {
         let mut matching: Vec<_> = self
-            .context
             .rules
             .iter()
             .filter_map(|rule| {

@@ -5,7 +5,11 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Faults, check::Checks};
+use super::{
+    Faults,
+    check::Checks,
+    target::{Parsed, ParsedTarget},
+};
 use crate::{
     operation::{Applies, Place},
     policy::{
@@ -18,8 +22,6 @@ use crate::{
     scope::is_scope,
     wire::WireKind,
 };
-
-use super::operation::{Parsed, ParsedTarget};
 
 /// A rule, read.
 pub(super) struct Rule<'d> {

@@ -2,7 +2,11 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use super::{DEFAULT_LIFETIME, Faults, Natives, app::not_an_identifier, issuer};
+use super::{
+    DEFAULT_LIFETIME, Faults, Natives,
+    context::{is_identifier, not_an_identifier},
+    issuer,
+};
 use crate::{
     cookie::{Cookie, CookieAge},
     policy::{
@@ -248,7 +252,7 @@ impl Compiler<'_> {
             self.faults.error(self.main, at, &message);
         }
         if let Some(query) = &file.query {
-            if !crate::policy::compile::app::is_identifier(query) {
+            if !is_identifier(query) {
                 self.faults
                     .error(self.main, query, &not_an_identifier(query));
             }
