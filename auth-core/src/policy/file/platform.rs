@@ -1,0 +1,169 @@
+//! What a policy file may say of the platform: listeners, store, limits, callers.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    caller::Grant,
+    policy::scalar::{At, NotInThisBuild, OneOrMany, Span},
+    store::BeyondLimit,
+};
+
+/// Where to listen: `unix:PATH` or `IP:PORT` (loopback only in this build; port 0 picks one).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// gRPC. Default: `unix:DATA/sidegate.sock` and `127.0.0.1:7480`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc: Option<OneOrMany<String>>,
+    /// The same API as JSON over HTTP. Default: `127.0.0.1:7481`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http: Option<OneOrMany<String>>,
+    /// Administration, a unix socket. Default: `unix:DATA/admin.sock`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin: Option<At<String>>,
+    /// `/livez`, `/readyz` and `/metrics`. Default: `127.0.0.1:7482`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<At<String>>,
+    /// Plain HTTP forward-auth for proxies. Default: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_auth: Option<ForwardAuthFile>,
+    /// Host names under which the HTTP listener answers. Default: loopback names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<At<String>>,
+    /// Origins that may call the HTTP listener from a browser. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<At<String>>,
+    /// Not in this build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<NotInThisBuild>,
+    /// Not in this build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<NotInThisBuild>,
+}
+
+/// The plain forward-auth endpoint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ForwardAuthFile {
+    /// Where it listens.
+    pub address: At<String>,
+    /// The proxies that may ask, as addresses or networks. Nobody else is believed.
+    pub trusted_proxies: Vec<At<String>>,
+    /// The caller on whose behalf the proxies ask.
+    pub caller: At<String>,
+}
+
+/// Where sessions are kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StoreFile {
+    /// On this node, in SQLite.
+    Embedded(EmbeddedFile),
+    /// In memory: nothing survives a stop. For tests.
+    Memory(MemoryFile),
+    /// Not in this build.
+    Redis(NotInThisBuild),
+    /// Not in this build.
+    Postgres(NotInThisBuild),
+}
+
+/// The embedded store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddedFile {
+    /// The data directory, relative to the file.
+    pub path: At<String>,
+}
+
+/// The store in memory; it has no settings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MemoryFile {}
+
+/// The limits of sessions (R14).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SessionsFile {
+    /// How long a session lasts at most. Default `24h`, at most `30d`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<At<Span>>,
+    /// How long it may stay unused. Default `1h`, at most the lifetime.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<At<Span>>,
+    /// After what time a token is renewed. Default `6h`, at most the lifetime; `0s` never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renew: Option<At<Span>>,
+    /// How many live sessions a subject may have. Default: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_per_subject: Option<At<u32>>,
+    /// What happens beyond that. Default `evict_oldest`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beyond_limit: Option<BeyondLimit>,
+}
+
+/// Signing and sealing keys.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeysFile {
+    /// Their directory, relative to the file. Default: `keys` in the data directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<At<String>>,
+    /// How long an old key stays good after a new one took over. Default `24h`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<At<Span>>,
+}
+
+/// Logs and metrics.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TelemetryFile {
+    /// The form of the logs. Default: text on a terminal, else JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log: Option<LogFormat>,
+    /// Which logs to write, as `info` or `sidecar=debug`. Default `info`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_filter: Option<At<String>>,
+    /// Log one allow in this many; refusals are always logged. Default 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_one_allow_in: Option<At<u32>>,
+    /// Not in this build.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub otlp: Option<NotInThisBuild>,
+}
+
+/// The form of the logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A process that may ask (R25).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CallerFile {
+    /// The file that holds its token, readable by its owner only; names it on TCP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<At<String>>,
+    /// The user id that names it on a unix socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<At<u32>>,
+    /// What it may do.
+    pub may: Vec<At<Grant>>,
+    /// The namespaces that it may sign principals in for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sign_in: Vec<At<String>>,
+    /// The claims that it may set at sign-in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<At<String>>,
+    /// Its tenant. Default: `default`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<At<String>>,
+    /// The wires it may speak of. Default: all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wires: Option<Vec<At<String>>>,
+}
