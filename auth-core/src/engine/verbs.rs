@@ -103,7 +103,7 @@ impl Engine {
         let operation = operation_of(&policy, &handle)?;
         let version = expected_version(&request.etag)?;
         if request.request_id.len() > MAX_REQUEST_ID_BYTES {
-            return Err(invalid("request_id", "it is longer than 128 bytes"));
+            return Err(invalid("request_id", "is longer than 128 bytes"));
         }
         let retry = request_hash(caller, &handle, &request.call, &request.request_id);
         match request.change {
@@ -135,7 +135,7 @@ impl Engine {
         let subject = identity
             .subject
             .as_ref()
-            .ok_or_else(|| invalid("sign_in.subject", "it is required"))?;
+            .ok_or_else(|| invalid("sign_in.subject", "is required"))?;
         for principal in [Some(subject), identity.actor.as_ref()]
             .into_iter()
             .flatten()
@@ -168,12 +168,12 @@ impl Engine {
             });
         }
         match identity.auth_time {
-            None => Err(invalid("sign_in.auth_time", "it is required")),
+            None => Err(invalid("sign_in.auth_time", "is required")),
             Some(time) if time > self.clock.now().plus(CLOCK_LEEWAY) => {
-                Err(invalid("sign_in.auth_time", "it lies in the future"))
+                Err(invalid("sign_in.auth_time", "lies in the future"))
             }
             Some(_) if sign_in.ttl.is_some_and(|ttl| ttl.is_zero()) => {
-                Err(invalid("sign_in.ttl", "it is zero"))
+                Err(invalid("sign_in.ttl", "must be longer than zero"))
             }
             Some(_) => Ok(()),
         }

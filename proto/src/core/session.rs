@@ -279,7 +279,7 @@ impl TryFrom<v1::SignIn> for SignIn {
     fn try_from(message: v1::SignIn) -> Result<Self, ConvertError> {
         let subject = principal("subject", message.subject.as_ref())?
             .ok_or_else(|| ConvertError::new("subject", "is required"))?;
-        words("scopes", &message.scopes, is_scope)?;
+        scopes(&message.scopes)?;
         words("amr", &message.amr, is_word)?;
         let acr = text("acr", message.acr, MAX_WORD_BYTES)?;
         Ok(Self {
@@ -322,6 +322,16 @@ impl From<SignIn> for v1::SignIn {
             ttl: sign_in.ttl.map(time::span_to_message),
         }
     }
+}
+
+/// Checks scopes to be granted.
+///
+/// # Errors
+///
+/// Returns [`ConvertError`] for the field `scopes` when there are more than [`MAX_LIST`], or one is
+/// no `scope-token` (RFC 6749 section 3.3).
+pub fn scopes(scopes: &[String]) -> Result<(), ConvertError> {
+    words("scopes", scopes, is_scope)
 }
 
 fn words(field: &str, words: &[String], good: fn(&str) -> bool) -> Result<(), ConvertError> {

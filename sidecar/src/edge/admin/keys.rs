@@ -11,7 +11,7 @@ use auth_core::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proto::{
     admin::v1,
-    core::{ConvertError, json, managed, name, reason, time},
+    core::{ConvertError, json, managed, name, reason, session, time},
 };
 use tonic::{Code, Response, Status};
 
@@ -41,6 +41,7 @@ pub(super) async fn create(
         .subject
         .as_ref()
         .ok_or_else(|| ConvertError::new("subject", "is required"))?;
+    session::scopes(&request.scopes)?;
     let ttl = request
         .ttl
         .map(|ttl| time::span_from_message("ttl", ttl))
