@@ -8,6 +8,8 @@
 )]
 
 mod admin;
+mod ask;
+mod bad_input;
 mod callers;
 mod daemon;
 mod harness;
