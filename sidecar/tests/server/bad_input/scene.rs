@@ -1,0 +1,201 @@
+//! A sidecar to be asked things that make no sense, and questions that make some.
+
+use serde_json::{Value, json};
+use tonic::transport::Channel;
+
+use crate::{ask::*, harness::*};
+
+/// The operations of the tests: one that signs in, one that needs nothing, one that needs data.
+const APP: &str = "
+checks: { is_seven: data.n == 7 }
+operations:
+  hello: { session: none, http: GET /hello }
+  login: { session: optional, writes: [ sign_in, attributes ], http: POST /login }
+  count: { session: none, require: is_seven, data: { n: { type: int } }, http: POST /count }
+";
+
+/// A sidecar, what there is on it, and ways to ask it.
+pub(super) struct Scene {
+    pub(super) sidecar: Running,
+    pub(super) tcp: Channel,
+    pub(super) unix: Channel,
+    pub(super) admin: Channel,
+    /// The name of a session that lives.
+    pub(super) session: String,
+    /// The name of a key.
+    pub(super) key: String,
+    /// A handle with which one may sign in.
+    pub(super) call: String,
+}
+
+impl Scene {
+    pub(super) async fn new() -> Self {
+        let folder = files();
+        let policy = policy()
+            .replace("{ memory: {} }", "{ embedded: { path: ./data } }")
+            .replace(
+                "session.self] }",
+                "session.self], sign_in: [local], claims: [role] }",
+            )
+            + "strategies:\n  - bearer: { opaque: true }\n";
+        std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
+        std::fs::write(folder.path().join("apps/shop.yaml"), APP).unwrap();
+        let sidecar = start_with(builder(&folder), folder).await;
+        let mut scene = Self {
+            tcp: tcp_channel(&sidecar.tcp()).await,
+            unix: unix_channel(&sidecar.unix()).await,
+            admin: unix_channel(&sidecar.admin()).await,
+            sidecar,
+            session: String::new(),
+            key: String::new(),
+            call: String::new(),
+        };
+        let made = scene
+            .ask("CreateSession", &scene.good("CreateSession"))
+            .await;
+        scene.session = text(&made.unwrap(), "/session/session/name");
+        let made = scene.ask("CreateApiKey", &scene.good("CreateApiKey")).await;
+        scene.key = text(&made.unwrap(), "/apiKey/name");
+        scene.call = scene.handle().await;
+        scene
+    }
+
+    /// The handle of a call that may sign in.
+    pub(super) async fn handle(&self) -> String {
+        let mut login = self.good("Authorize");
+        login["wire"]["method"] = "POST".into();
+        login["wire"]["target"] = "/login".into();
+        text(&self.ask("Authorize", &login).await.unwrap(), "/call")
+    }
+
+    /// Whom to ask, and as whom.
+    pub(super) fn door(&self, name: &str) -> (&Channel, Option<&'static str>) {
+        match method(name).parent_service().name() {
+            "AdminService" => (&self.admin, None),
+            "SessionStoreService" => (&self.unix, None),
+            _ => (&self.tcp, Some(SHOP_TOKEN)),
+        }
+    }
+
+    pub(super) async fn ask(&self, name: &str, body: &Value) -> Result<Value, Refused> {
+        let (channel, token) = self.door(name);
+        ask(channel, token, name, body).await
+    }
+
+    pub(super) async fn post(&self, name: &str, body: &[u8]) -> Plain {
+        post(&self.http(), SHOP_TOKEN, name, body).await
+    }
+
+    pub(super) fn http(&self) -> String {
+        self.sidecar.addresses.http[0].to_string()
+    }
+
+    /// A body that is right.
+    pub(super) fn good(&self, name: &str) -> Value {
+        let wire = json!({
+            "kind": "WIRE_KIND_HTTP", "authority": "localhost", "method": "GET",
+            "target": "/hello", "acceptedUpdates": ["WIRE_UPDATE_KIND_TOKEN"],
+            "credentials": [], "peer": { "address": "192.0.2.1" },
+        });
+        let subject = json!({ "namespace": "local", "id": "u1" });
+        let sign_in = json!({ "subject": subject, "authTime": "2026-01-01T00:00:00Z" });
+        let mut client = wire.clone();
+        for own in ["method", "target"] {
+            client.as_object_mut().unwrap().remove(own);
+        }
+        let parent = "tenants/default";
+        let (session, key, call) = (&self.session, &self.key, &self.call);
+        match name {
+            "Authorize" => json!({ "wire": wire, "dataComplete": true }),
+            "BatchAuthorize" => json!({
+                "caller": client,
+                "items": [{ "method": "GET", "target": "/hello", "dataComplete": true }],
+            }),
+            "GetWireProfile" => json!({ "kind": "WIRE_KIND_HTTP" }),
+            "GetSession" => json!({ "call": call }),
+            "SetSession" => json!({ "call": call, "signIn": sign_in }),
+            "ClearSession" => json!({ "call": call, "scope": "CLEAR_SCOPE_THIS" }),
+            "CreateSession" => json!({
+                "parent": parent, "signIn": sign_in, "kind": "TOKEN_KIND_BEARER",
+            }),
+            "ReadSession" | "RotateSession" | "RevokeSession" => json!({ "name": session }),
+            "UpdateSession" => json!({ "name": session, "patch": { "set": { "a": 1 } } }),
+            "RevokeSubject" => json!({ "parent": parent, "subject": subject }),
+            "RevokeAllSessions" => json!({ "parent": parent, "expectedCount": "77" }),
+            "ListSessions" | "WatchSessions" | "ListApiKeys" => json!({ "parent": parent }),
+            "CreateApiKey" => json!({
+                "parent": parent, "displayName": "nightly", "subject": subject,
+            }),
+            "RevokeApiKey" => json!({ "name": key }),
+            "ExplainDecision" => json!({ "wire": wire, "dataComplete": true, "anonymous": true }),
+            _ => json!({}),
+        }
+    }
+
+    /// How many sessions and keys there are, and what the one session is like.
+    pub(super) async fn held(&self) -> (usize, usize, Value) {
+        let all = json!({ "pageSize": 1000, "includeEnded": true });
+        let sessions = self.ask("ListSessions", &all).await.unwrap();
+        let all = json!({ "pageSize": 1000 });
+        let keys = self.ask("ListApiKeys", &all).await.unwrap();
+        let count = |list: &Value| list.as_array().map_or(0, Vec::len);
+        let read = self.ask("ReadSession", &self.good("ReadSession")).await;
+        let mut session = read.unwrap()["session"].clone();
+        // When it was last used is nobody's change.
+        session.as_object_mut().unwrap().remove("lastSeenTime");
+        (
+            count(&sessions["sessions"]),
+            count(&keys["apiKeys"]),
+            session,
+        )
+    }
+
+    /// Asks over gRPC and, where that is possible, over HTTP, and both say the same. Answers what
+    /// they say, or what is wrong with it.
+    pub(super) async fn refused(&self, name: &str, body: &Value) -> Result<Refused, String> {
+        let over_grpc = match self.ask(name, body).await {
+            Err(refused) => refused,
+            Ok(answer) => return Err(format!("answered: {}", shortened(&answer))),
+        };
+        if is_json_too(&method(name)) {
+            let over_http = self.post(name, body.to_string().as_bytes()).await.result();
+            if over_http.as_ref() != Err(&over_grpc) {
+                return Err(format!("{over_grpc:?} over gRPC, {over_http:?} over HTTP"));
+            }
+        }
+        Ok(over_grpc)
+    }
+}
+
+pub(super) fn text(json: &Value, pointer: &str) -> String {
+    let text = json.pointer(pointer).and_then(Value::as_str);
+    text.unwrap_or_else(|| panic!("no {pointer} in {json}"))
+        .to_owned()
+}
+
+pub(super) fn shortened(body: &Value) -> String {
+    body.to_string().chars().take(300).collect()
+}
+
+/// The body with another value at one place; the way there is made. Null takes the place away.
+pub(super) fn with(mut body: Value, pointer: &str, value: Value) -> Value {
+    let mut place = &mut body;
+    for key in pointer.split('/').skip(1) {
+        place = match key.parse::<usize>() {
+            Ok(index) => {
+                let list = if place.is_array() {
+                    place
+                } else {
+                    *place = json!([]);
+                    place
+                };
+                let list = list.as_array_mut().unwrap();
+                list.resize(list.len().max(index + 1), json!({}));
+                &mut list[index]
+            }
+            Err(_) => &mut place[key],
+        };
+    }
+    *place = value;
+    body
+}
