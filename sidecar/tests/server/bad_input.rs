@@ -1,6 +1,8 @@
 //! What makes no sense is refused, with the field and what is wrong with it, and changes nothing.
 
 mod fields;
+mod http;
+mod json;
 mod scene;
 
 use fields::rows;

@@ -199,3 +199,8 @@ pub(super) fn with(mut body: Value, pointer: &str, value: Value) -> Value {
     *place = value;
     body
 }
+
+/// Characters that change what a line of a log seems to say.
+pub(super) fn is_odd(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
