@@ -10,6 +10,7 @@ use auth_core::{
     scope::ScopeMatching,
     session::{Identity, JsonObject, MAX_RECORD_BYTES, SessionId, SessionRecord, TokenKind},
     store::ForeignSession,
+    text::is_hidden,
     wire::SessionView,
 };
 
@@ -346,7 +347,7 @@ fn words(field: &str, words: &[String], good: fn(&str) -> bool) -> Result<(), Co
 }
 
 fn is_word(word: &str) -> bool {
-    !word.is_empty() && word.len() <= MAX_WORD_BYTES && !word.chars().any(char::is_control)
+    !word.is_empty() && word.len() <= MAX_WORD_BYTES && !word.contains(is_hidden)
 }
 
 /// A `scope-token` (RFC 6749 section 3.3).

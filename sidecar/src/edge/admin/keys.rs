@@ -7,6 +7,7 @@ use auth_core::{
     principal::Principal,
     session::{MAX_RECORD_BYTES, RevocationCause, SessionId, Tenant, TokenHash},
     store::{ApiKey, Ending},
+    text::is_hidden,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proto::{
@@ -135,7 +136,7 @@ fn display_name(text: String) -> Result<String, ConvertError> {
         let problem = format!("has more than {MAX_NAME_CHARS} characters");
         return Err(ConvertError::new(field, problem));
     }
-    if text.chars().any(char::is_control) {
+    if text.contains(is_hidden) {
         return Err(ConvertError::new(field, "holds a control character"));
     }
     Ok(text)
