@@ -4,6 +4,7 @@ mod fields;
 mod http;
 mod json;
 mod scene;
+mod texts;
 
 use fields::rows;
 use scene::{Scene, with};
