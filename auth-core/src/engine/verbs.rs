@@ -112,6 +112,8 @@ impl Engine {
                     return Err(not_allowed(operation, "sign_in"));
                 }
                 self.check_sign_in(caller, &sign_in)?;
+                self.refuse_stale(caller, &request.call, &request.etag)
+                    .await?;
                 let new = New {
                     identity: sign_in.identity,
                     attributes: sign_in.attributes,
@@ -127,6 +129,25 @@ impl Engine {
                 self.patch(&policy, caller, handle, set, remove, version, retry)
                     .await
             }
+        }
+    }
+
+    /// A sign-in takes the place of the session that was read, or of none (R16). One that has
+    /// ended is left to the store, which knows a retry.
+    async fn refuse_stale(
+        &self,
+        caller: &Caller,
+        sealed: &[u8],
+        etag: &str,
+    ) -> Result<(), SessionError> {
+        if etag.is_empty() {
+            return Ok(());
+        }
+        match self.read_session(caller, sealed).await {
+            Ok(Some(session)) if session.etag() == etag => Ok(()),
+            Ok(_) => Err(SessionError::EtagMismatch),
+            Err(SessionError::Gone) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
