@@ -4,6 +4,7 @@ mod fields;
 mod http;
 mod json;
 mod scene;
+mod stale;
 mod texts;
 
 use fields::rows;

@@ -11,6 +11,7 @@ checks: { is_seven: data.n == 7 }
 operations:
   hello: { session: none, http: GET /hello }
   login: { session: optional, writes: [ sign_in, attributes ], http: POST /login }
+  cart: { writes: attributes, http: POST /cart }
   count: { session: none, require: is_seven, data: { n: { type: int } }, http: POST /count }
 ";
 
@@ -36,6 +37,10 @@ impl Scene {
             .replace(
                 "session.self] }",
                 "session.self], sign_in: [local], claims: [role] }",
+            )
+            .replace(
+                "may: [authorize, session.manage]",
+                "may: [authorize, session.self, session.manage]",
             )
             + "strategies:\n  - bearer: { opaque: true }\n";
         std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
@@ -66,6 +71,27 @@ impl Scene {
         login["wire"]["method"] = "POST".into();
         login["wire"]["target"] = "/login".into();
         text(&self.ask("Authorize", &login).await.unwrap(), "/call")
+    }
+
+    /// The handle of a call with this token that may change attributes.
+    pub(super) async fn cart(&self, token: &str) -> String {
+        let mut cart = self.good("Authorize");
+        cart["wire"]["method"] = "POST".into();
+        cart["wire"]["target"] = "/cart".into();
+        cart["wire"]["credentials"] = json!([{ "source": 1, "text": format!("Bearer {token}") }]);
+        text(&self.ask("Authorize", &cart).await.unwrap(), "/call")
+    }
+
+    /// A new session: its name, its etag and its token.
+    pub(super) async fn made(&self) -> (String, String, String) {
+        let made = self.ask("CreateSession", &self.good("CreateSession")).await;
+        let made = made.unwrap();
+        let etag = text(&made, "/session/session/etag");
+        (
+            text(&made, "/session/session/name"),
+            etag,
+            text(&made, "/token"),
+        )
     }
 
     /// Whom to ask, and as whom.
