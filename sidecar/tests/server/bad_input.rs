@@ -1,5 +1,6 @@
 //! What makes no sense is refused, with the field and what is wrong with it, and changes nothing.
 
+mod data;
 mod fields;
 mod http;
 mod json;

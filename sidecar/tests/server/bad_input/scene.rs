@@ -7,12 +7,13 @@ use crate::{ask::*, harness::*};
 
 /// The operations of the tests: one that signs in, one that needs nothing, one that needs data.
 const APP: &str = "
-checks: { is_seven: data.n == 7 }
+checks: { is_seven: data.n == 7, is_not_seven: '!(data.n == 7)' }
 operations:
   hello: { session: none, http: GET /hello }
   login: { session: optional, writes: [ sign_in, attributes ], http: POST /login }
   cart: { writes: attributes, http: POST /cart }
   count: { session: none, require: is_seven, data: { n: { type: int } }, http: POST /count }
+  other: { session: none, require: is_not_seven, data: { n: { type: int } }, http: POST /other }
 ";
 
 /// A sidecar, what there is on it, and ways to ask it.
