@@ -18,3 +18,4 @@ mod limits;
 mod probes;
 mod reload;
 mod revocation;
+mod tenants;
