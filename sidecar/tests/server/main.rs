@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod answers;
 mod ask;
 mod bad_input;
 mod callers;
