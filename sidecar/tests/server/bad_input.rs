@@ -4,6 +4,7 @@ mod data;
 mod fields;
 mod http;
 mod json;
+mod logs;
 mod scene;
 mod stale;
 mod texts;
@@ -31,5 +32,5 @@ async fn a_field_that_makes_no_sense_is_named_with_what_is_wrong() {
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
-    assert_eq!(scene.sidecar.operation().await, "hello");
+    assert_eq!(scene.operation().await, "hello");
 }

@@ -81,5 +81,5 @@ async fn data_that_is_odd_is_a_verdict_and_no_outage() {
         }
     }
     assert!(faults.is_empty(), "{faults:#?}");
-    assert_eq!(scene.sidecar.operation().await, "hello");
+    assert_eq!(scene.operation().await, "hello");
 }

@@ -98,7 +98,7 @@ async fn a_request_that_is_no_call_is_refused() {
         ),
     ] {
         let head = format!("{line} HTTP/1.1\r\n{head}");
-        let plain = exchange(&scene.http(), &head, body.as_bytes()).await;
+        let plain = exchange(&scene.http, &head, body.as_bytes()).await;
         let refused = plain.result().unwrap_err();
         assert_eq!(
             (plain.status, &*refused.code),
@@ -107,7 +107,7 @@ async fn a_request_that_is_no_call_is_refused() {
         );
         assert!(refused.message.contains(says), "{what}: {refused:?}");
     }
-    assert_eq!(scene.sidecar.operation().await, "hello");
+    assert_eq!(scene.operation().await, "hello");
 }
 
 #[tokio::test]
@@ -130,7 +130,7 @@ async fn a_message_beyond_the_limit_is_refused_and_one_at_it_is_read() {
         assert_eq!(refused.code, "out_of_range", "{}", method.name());
         assert!(refused.message.contains("262144 bytes"), "{refused:?}");
     }
-    assert_eq!(scene.sidecar.operation().await, "hello");
+    assert_eq!(scene.operation().await, "hello");
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn bytes_that_are_no_message_are_refused() {
         }
     }
     assert_eq!(scene.held().await, before);
-    assert_eq!(scene.sidecar.operation().await, "hello");
+    assert_eq!(scene.operation().await, "hello");
 }
 
 /// Answers to nothing at all: the field that is missing, or none.

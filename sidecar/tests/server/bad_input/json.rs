@@ -195,7 +195,7 @@ async fn a_body_that_is_no_message_is_refused_with_the_place() {
     }
     assert!(faults.is_empty(), "{faults:#?}");
     assert_eq!(scene.held().await, before);
-    assert_eq!(scene.sidecar.operation().await, "hello");
+    assert_eq!(scene.operation().await, "hello");
 }
 
 #[tokio::test]

@@ -1,6 +1,10 @@
 //! A sidecar to be asked things that make no sense, and questions that make some.
 
+use std::path::Path;
+
+use proto::admin::v1::{GetStatusRequest, admin_service_client::AdminServiceClient};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tonic::transport::Channel;
 
 use crate::{ask::*, harness::*};
@@ -16,9 +20,28 @@ operations:
   other: { session: none, require: is_not_seven, data: { n: { type: int } }, http: POST /other }
 ";
 
+/// The files of a sidecar that writes logs like these.
+pub(super) fn folder(telemetry: &str) -> TempDir {
+    let folder = files();
+    let all = "may: [authorize, session.self, session.manage]";
+    let policy = policy()
+        .replace("{ memory: {} }", "{ embedded: { path: ./data } }")
+        .replace(
+            "session.self] }",
+            "session.self], sign_in: [local], claims: [role] }",
+        )
+        .replace("may: [authorize, session.manage]", all);
+    let more = format!("telemetry: {telemetry}\nstrategies:\n  - bearer: {{ opaque: true }}\n");
+    std::fs::write(folder.path().join("sidegate.yaml"), policy + &more).unwrap();
+    std::fs::write(folder.path().join("apps/shop.yaml"), APP).unwrap();
+    folder
+}
+
 /// A sidecar, what there is on it, and ways to ask it.
 pub(super) struct Scene {
-    pub(super) sidecar: Running,
+    /// Runs as long as this does.
+    _sidecar: Option<Running>,
+    pub(super) http: String,
     pub(super) tcp: Channel,
     pub(super) unix: Channel,
     pub(super) admin: Channel,
@@ -31,27 +54,44 @@ pub(super) struct Scene {
 }
 
 impl Scene {
+    /// On a sidecar in this process.
     pub(super) async fn new() -> Self {
-        let folder = files();
-        let policy = policy()
-            .replace("{ memory: {} }", "{ embedded: { path: ./data } }")
-            .replace(
-                "session.self] }",
-                "session.self], sign_in: [local], claims: [role] }",
-            )
-            .replace(
-                "may: [authorize, session.manage]",
-                "may: [authorize, session.self, session.manage]",
-            )
-            + "strategies:\n  - bearer: { opaque: true }\n";
-        std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
-        std::fs::write(folder.path().join("apps/shop.yaml"), APP).unwrap();
+        let folder = folder("{}");
         let sidecar = start_with(builder(&folder), folder).await;
+        let tcp = tcp_channel(&sidecar.tcp()).await;
+        let http = sidecar.addresses.http[0].to_string();
+        let (unix, admin) = (sidecar.unix(), sidecar.admin());
+        Self::on(Some(sidecar), tcp, &unix, &admin, http).await
+    }
+
+    /// On a daemon with this folder.
+    pub(super) async fn on_daemon(folder: &Path) -> Self {
+        let (unix, admin) = (folder.join("s.sock"), folder.join("admin.sock"));
+        let mut client = AdminServiceClient::new(unix_channel(&admin).await);
+        let status = client.get_status(GetStatusRequest {}).await.unwrap();
+        let listeners = status.into_inner().listeners;
+        let tcp = |name: &str| {
+            let mut lines = listeners.iter().filter_map(|line| line.strip_prefix(name));
+            let found = lines.find(|address| !address.starts_with("unix:"));
+            found.unwrap().to_owned()
+        };
+        let channel = tcp_channel(&tcp("grpc ")).await;
+        Self::on(None, channel, &unix, &admin, tcp("http ")).await
+    }
+
+    async fn on(
+        sidecar: Option<Running>,
+        tcp: Channel,
+        unix: &Path,
+        admin: &Path,
+        http: String,
+    ) -> Self {
         let mut scene = Self {
-            tcp: tcp_channel(&sidecar.tcp()).await,
-            unix: unix_channel(&sidecar.unix()).await,
-            admin: unix_channel(&sidecar.admin()).await,
-            sidecar,
+            _sidecar: sidecar,
+            http,
+            tcp,
+            unix: unix_channel(unix).await,
+            admin: unix_channel(admin).await,
             session: String::new(),
             key: String::new(),
             call: String::new(),
@@ -64,6 +104,12 @@ impl Scene {
         scene.key = text(&made.unwrap(), "/apiKey/name");
         scene.call = scene.handle().await;
         scene
+    }
+
+    /// The operation that a plain call reaches, which shows that decisions are made.
+    pub(super) async fn operation(&self) -> String {
+        let answer = self.ask("Authorize", &self.good("Authorize")).await;
+        text(&answer.unwrap(), "/operation")
     }
 
     /// The handle of a call that may sign in.
@@ -110,11 +156,7 @@ impl Scene {
     }
 
     pub(super) async fn post(&self, name: &str, body: &[u8]) -> Plain {
-        post(&self.http(), SHOP_TOKEN, name, body).await
-    }
-
-    pub(super) fn http(&self) -> String {
-        self.sidecar.addresses.http[0].to_string()
+        post(&self.http, SHOP_TOKEN, name, body).await
     }
 
     /// A body that is right.

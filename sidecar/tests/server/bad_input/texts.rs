@@ -7,7 +7,7 @@ use super::scene::{Scene, is_odd, with};
 use crate::ask::*;
 
 /// What stands in the middle of each text.
-const HIDDEN: [&str; 8] = [
+pub(super) const HIDDEN: [&str; 8] = [
     "\0",
     "\r\n",
     "\n",
@@ -35,7 +35,7 @@ const VERDICTS: [&str; 9] = [
 const FREE: &str = "/patch/remove/0";
 
 /// The places of all texts in a message.
-fn places(shape: &MessageDescriptor, above: &str, found: &mut Vec<String>) {
+pub(super) fn places(shape: &MessageDescriptor, above: &str, found: &mut Vec<String>) {
     for field in shape.fields() {
         let index = if field.is_list() { "/0" } else { "" };
         let place = format!("{above}/{}{index}", field.json_name());
@@ -50,7 +50,7 @@ fn places(shape: &MessageDescriptor, above: &str, found: &mut Vec<String>) {
 }
 
 /// A body that is right but for this text.
-fn body(scene: &Scene, name: &str, place: &str, text: &str) -> Value {
+pub(super) fn body(scene: &Scene, name: &str, place: &str, text: &str) -> Value {
     let mut body = scene.good(name);
     // What cannot stand beside the field goes, and what must stand beside it comes.
     let above = place.rsplit_once('/').map_or("", |(above, _)| above);
@@ -110,7 +110,7 @@ async fn a_text_that_hides_something_is_refused_in_every_field() {
     assert!(faults.is_empty(), "{} {faults:#?}", faults.len());
     assert!(count > 300, "{count}");
     assert_eq!(scene.held().await, before);
-    assert_eq!(scene.sidecar.operation().await, "hello");
+    assert_eq!(scene.operation().await, "hello");
 }
 
 /// Whether any decision of an answer lets a call proceed.
