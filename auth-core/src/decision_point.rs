@@ -180,7 +180,7 @@ pub enum SessionError {
         namespace: String,
     },
     /// The caller may not set this claim.
-    #[error("caller `{caller}` may not set claim `{claim}`")]
+    #[error("caller `{caller}` may not set claim `{}`", claim.escape_debug())]
     ClaimNotAllowed {
         /// The caller.
         caller: String,

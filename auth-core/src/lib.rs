@@ -12,7 +12,7 @@
 //!   part without I/O; [`explain`], how a decision came about.
 //! - Sessions: [`session`], the record, its handle and its secret; [`store`], what every store
 //!   must do, with the suite that proves it; [`call`], the sealed handle that apps write with.
-//! - Credentials: [`grammar`], [`jwt`], [`cookie`], [`keys`].
+//! - Credentials: [`grammar`], [`jwt`], [`cookie`], [`keys`], [`text`].
 //!
 //! Nothing here opens a socket or reads the clock: time, randomness, stores and fetchers are
 //! handed in.
@@ -53,6 +53,7 @@ pub mod store;
 pub mod strategy;
 pub mod suggest;
 pub mod target;
+pub mod text;
 pub mod throttle;
 pub mod value;
 pub mod wire;

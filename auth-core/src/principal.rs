@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::is_hidden;
+
 /// The namespace of principals that sign in through the app itself.
 pub const LOCAL_NAMESPACE: &str = "local";
 
@@ -33,7 +35,7 @@ impl Principal {
         if id.is_empty() || id.len() > MAX_ID_BYTES {
             return Err(PrincipalError::Length(id.len()));
         }
-        if id.chars().any(char::is_control) {
+        if id.contains(is_hidden) {
             return Err(PrincipalError::ControlCharacter);
         }
         Ok(Self {
@@ -159,6 +161,7 @@ mod tests {
             "Idp/u1",
             "idp/a\u{0}b",
             "idp/a\r\nb",
+            "idp/a\u{202e}b",
         ] {
             assert!(text.parse::<Principal>().is_err(), "{text:?}");
         }

@@ -338,6 +338,9 @@ fn env() -> Arc<Env> {
     Arc::new(env)
 }
 
+/// How the integers begin that no double holds.
+const LARGEST: &str = "922337203685477580";
+
 /// Both results of one random expression, when both have one.
 fn both(choices: &[u8], env: &Arc<Env>) -> Option<(String, bool, bool)> {
     let mut choices = Choices(choices.iter());
@@ -366,8 +369,14 @@ fn both(choices: &[u8], env: &Arc<Env>) -> Option<(String, bool, bool)> {
         panic!("{source}: {theirs:?}")
     };
     let mut shown = source;
+    let meets_doubles = shown.contains("double(");
     for ((path, ..), value) in NAMES.iter().zip(&call.0) {
         write!(shown, "\n{path} = {value:?}").unwrap();
+    }
+    // The interpreter compares an integer with a double after rounding it; ours compares exactly,
+    // as the language has it. They differ where an integer does not fit a double.
+    if meets_doubles && shown.contains(LARGEST) {
+        return None;
     }
     Some((shown, ours, theirs))
 }

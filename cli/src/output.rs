@@ -1,5 +1,6 @@
 //! Data goes to stdout, in the form asked for; words go to stderr.
 
+use auth_core::text::is_hidden;
 use std::io::Write as _;
 
 use comfy_table::{Table, presets};
@@ -120,7 +121,7 @@ pub fn pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> String {
 pub fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let shown = c.is_control() && c != '\n';
+            let shown = is_hidden(c) && c != '\n';
             let escaped = shown.then(|| c.escape_debug());
             escaped.into_iter().flatten().chain((!shown).then_some(c))
         })

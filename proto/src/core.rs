@@ -7,6 +7,7 @@
 //! [`tonic::Status`] it is INVALID_ARGUMENT with the field in its details. An enum that is
 //! unspecified or not known here is an error too, since nothing may be guessed about a call.
 
+use auth_core::text::is_hidden;
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt as _};
 
 pub mod decision;
@@ -69,7 +70,7 @@ fn text(field: &str, value: String, max: usize) -> Result<String, ConvertError> 
     if value.len() > max {
         return Err(too_long(field, value.len(), max));
     }
-    if value.chars().any(char::is_control) {
+    if value.contains(is_hidden) {
         return Err(ConvertError::new(field, "holds a control character"));
     }
     Ok(value)

@@ -103,7 +103,7 @@ impl Engine {
         let operation = operation_of(&policy, &handle)?;
         let version = expected_version(&request.etag)?;
         if request.request_id.len() > MAX_REQUEST_ID_BYTES {
-            return Err(invalid("request_id", "it is longer than 128 bytes"));
+            return Err(invalid("request_id", "is longer than 128 bytes"));
         }
         let retry = request_hash(caller, &handle, &request.call, &request.request_id);
         match request.change {
@@ -112,6 +112,8 @@ impl Engine {
                     return Err(not_allowed(operation, "sign_in"));
                 }
                 self.check_sign_in(caller, &sign_in)?;
+                self.refuse_stale(caller, &request.call, &request.etag)
+                    .await?;
                 let new = New {
                     identity: sign_in.identity,
                     attributes: sign_in.attributes,
@@ -130,12 +132,31 @@ impl Engine {
         }
     }
 
+    /// A sign-in takes the place of the session that was read, or of none (R16). One that has
+    /// ended is left to the store, which knows a retry.
+    async fn refuse_stale(
+        &self,
+        caller: &Caller,
+        sealed: &[u8],
+        etag: &str,
+    ) -> Result<(), SessionError> {
+        if etag.is_empty() {
+            return Ok(());
+        }
+        match self.read_session(caller, sealed).await {
+            Ok(Some(session)) if session.etag() == etag => Ok(()),
+            Ok(_) => Err(SessionError::EtagMismatch),
+            Err(SessionError::Gone) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     fn check_sign_in(&self, caller: &Caller, sign_in: &SignIn) -> Result<(), SessionError> {
         let identity = &sign_in.identity;
         let subject = identity
             .subject
             .as_ref()
-            .ok_or_else(|| invalid("sign_in.subject", "it is required"))?;
+            .ok_or_else(|| invalid("sign_in.subject", "is required"))?;
         for principal in [Some(subject), identity.actor.as_ref()]
             .into_iter()
             .flatten()
@@ -168,12 +189,12 @@ impl Engine {
             });
         }
         match identity.auth_time {
-            None => Err(invalid("sign_in.auth_time", "it is required")),
+            None => Err(invalid("sign_in.auth_time", "is required")),
             Some(time) if time > self.clock.now().plus(CLOCK_LEEWAY) => {
-                Err(invalid("sign_in.auth_time", "it lies in the future"))
+                Err(invalid("sign_in.auth_time", "lies in the future"))
             }
             Some(_) if sign_in.ttl.is_some_and(|ttl| ttl.is_zero()) => {
-                Err(invalid("sign_in.ttl", "it is zero"))
+                Err(invalid("sign_in.ttl", "must be longer than zero"))
             }
             Some(_) => Ok(()),
         }

@@ -4,7 +4,7 @@
 use serde_json::{Map, Number, Value};
 
 use super::{Issuer, Part, Rejection, SignedPayload, json};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, text::is_hidden};
 
 /// The longest identifier (`sub`, `jti`, `sid` and the like), in characters.
 pub const MAX_ID_CHARS: usize = 255;
@@ -300,7 +300,7 @@ fn numeric_date(number: &Number) -> Option<Timestamp> {
 }
 
 fn is_id(text: &str) -> bool {
-    !text.is_empty() && text.chars().count() <= MAX_ID_CHARS && !text.chars().any(char::is_control)
+    !text.is_empty() && text.chars().count() <= MAX_ID_CHARS && !text.contains(is_hidden)
 }
 
 /// Adds scope tokens of RFC 6749 section 3.3; empty ones come from doubled spaces and mean nothing.

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Algorithm, Part, Rejection, json};
+use crate::text::is_hidden;
 
 /// The longest key id, in bytes.
 pub const MAX_KEY_ID_BYTES: usize = 256;
@@ -85,7 +86,7 @@ fn key_id(members: &Map<String, Value>) -> Result<Option<String>, Rejection> {
 
 /// Whether a key id is of a sane length and free of control characters.
 pub(super) fn is_key_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= MAX_KEY_ID_BYTES && !id.chars().any(char::is_control)
+    !id.is_empty() && id.len() <= MAX_KEY_ID_BYTES && !id.contains(is_hidden)
 }
 
 fn string<'a>(

@@ -10,6 +10,7 @@ use auth_core::{
     scope::ScopeMatching,
     session::{Identity, JsonObject, MAX_RECORD_BYTES, SessionId, SessionRecord, TokenKind},
     store::ForeignSession,
+    text::is_hidden,
     wire::SessionView,
 };
 
@@ -279,7 +280,7 @@ impl TryFrom<v1::SignIn> for SignIn {
     fn try_from(message: v1::SignIn) -> Result<Self, ConvertError> {
         let subject = principal("subject", message.subject.as_ref())?
             .ok_or_else(|| ConvertError::new("subject", "is required"))?;
-        words("scopes", &message.scopes, is_scope)?;
+        scopes(&message.scopes)?;
         words("amr", &message.amr, is_word)?;
         let acr = text("acr", message.acr, MAX_WORD_BYTES)?;
         Ok(Self {
@@ -324,6 +325,16 @@ impl From<SignIn> for v1::SignIn {
     }
 }
 
+/// Checks scopes to be granted.
+///
+/// # Errors
+///
+/// Returns [`ConvertError`] for the field `scopes` when there are more than [`MAX_LIST`], or one is
+/// no `scope-token` (RFC 6749 section 3.3).
+pub fn scopes(scopes: &[String]) -> Result<(), ConvertError> {
+    words("scopes", scopes, is_scope)
+}
+
 fn words(field: &str, words: &[String], good: fn(&str) -> bool) -> Result<(), ConvertError> {
     at_most(field, words.len(), MAX_LIST)?;
     for (index, word) in words.iter().enumerate() {
@@ -336,7 +347,7 @@ fn words(field: &str, words: &[String], good: fn(&str) -> bool) -> Result<(), Co
 }
 
 fn is_word(word: &str) -> bool {
-    !word.is_empty() && word.len() <= MAX_WORD_BYTES && !word.chars().any(char::is_control)
+    !word.is_empty() && word.len() <= MAX_WORD_BYTES && !word.contains(is_hidden)
 }
 
 /// A `scope-token` (RFC 6749 section 3.3).

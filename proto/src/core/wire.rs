@@ -4,6 +4,7 @@ use auth_core::{
     decision_point::WireProfile,
     principal::Principal,
     session::Tenant,
+    text::is_hidden,
     wire::{
         self, Attribute, Call, Credential, CredentialSource, Deliverable, Peer, SessionView,
         WireKind,
@@ -101,7 +102,7 @@ pub fn batch(request: v1::BatchAuthorizeRequest, own: &Tenant) -> Result<Vec<Cal
 
 fn batch_item(shared: &Call, item: v1::BatchAuthorizeItem) -> Result<Call, ConvertError> {
     Ok(Call {
-        method: text("method", item.method, MAX_NAME_BYTES)?,
+        method: bounded("method", item.method)?,
         target: bounded_target(item.target)?,
         data_json: data("data_json", item.data_json)?,
         data_complete: item.data_complete,
@@ -338,7 +339,7 @@ fn lower_name(name: &str) -> Result<(), ConvertError> {
         return Err(too_long("name", name.len(), MAX_NAME_BYTES));
     } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
         "must be lower case"
-    } else if name.chars().any(|c| c.is_control() || c == ' ') {
+    } else if name.contains(|c| is_hidden(c) || c == ' ') {
         "holds a space or a control character"
     } else {
         return Ok(());

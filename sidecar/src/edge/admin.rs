@@ -157,8 +157,9 @@ impl AdminService for AdminEdge {
         &self,
         request: Request<v1::WatchDecisionsRequest>,
     ) -> Result<Response<Self::WatchDecisionsStream>, Status> {
-        operator(request.extensions(), "watch_decisions")?;
-        Ok(Response::new(watch::stream(&self.parts)))
+        let caller = operator(request.extensions(), "watch_decisions")?;
+        let tenant = caller.tenant.clone();
+        Ok(Response::new(watch::stream(&self.parts, tenant)))
     }
 
     async fn create_api_key(

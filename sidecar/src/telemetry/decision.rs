@@ -9,6 +9,7 @@ use auth_core::{
     decision::ReasonCode,
     observe::{DecisionEvent, Refusal},
     principal::Principal,
+    session::Tenant,
     store::Death,
 };
 
@@ -70,6 +71,8 @@ pub struct DecisionSeen {
     pub caller: String,
     /// How long it took.
     pub duration: Duration,
+    /// Whose decision it is: only its own tenant may see it.
+    pub tenant: Tenant,
 }
 
 impl DecisionSeen {
@@ -93,6 +96,7 @@ impl DecisionSeen {
             subject: principal(event).map_or_else(String::new, ToString::to_string),
             caller: event.caller.to_owned(),
             duration: event.duration,
+            tenant: event.call.tenant.clone(),
         }
     }
 }

@@ -9,7 +9,7 @@ use proto::v1::{self, authorization_service_client::AuthorizationServiceClient};
 
 use crate::harness::*;
 
-fn daemon(config: &Path) -> Child {
+pub(crate) fn daemon(config: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_sidegated"))
         .arg("--config")
         .arg(config)
@@ -18,19 +18,19 @@ fn daemon(config: &Path) -> Child {
         .unwrap()
 }
 
-fn end(child: Child) -> (ExitStatus, String) {
+pub(crate) fn end(child: Child) -> (ExitStatus, String) {
     let output = child.wait_with_output().unwrap();
     (output.status, String::from_utf8(output.stderr).unwrap())
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     let kill = Command::new("kill")
         .args([&format!("-{name}"), &child.id().to_string()])
         .status();
     assert!(kill.unwrap().success());
 }
 
-async fn serving(admin: &Path) {
+pub(crate) async fn serving(admin: &Path) {
     until("the daemon serves", || async {
         tokio::net::UnixStream::connect(admin).await.is_ok()
     })

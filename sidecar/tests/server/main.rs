@@ -8,6 +8,9 @@
 )]
 
 mod admin;
+mod answers;
+mod ask;
+mod bad_input;
 mod callers;
 mod daemon;
 mod harness;
@@ -16,3 +19,4 @@ mod limits;
 mod probes;
 mod reload;
 mod revocation;
+mod tenants;

@@ -7,11 +7,12 @@ use auth_core::{
     principal::Principal,
     session::{MAX_RECORD_BYTES, RevocationCause, SessionId, Tenant, TokenHash},
     store::{ApiKey, Ending},
+    text::is_hidden,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proto::{
     admin::v1,
-    core::{ConvertError, json, managed, name, reason, time},
+    core::{ConvertError, json, managed, name, reason, session, time},
 };
 use tonic::{Code, Response, Status};
 
@@ -41,6 +42,7 @@ pub(super) async fn create(
         .subject
         .as_ref()
         .ok_or_else(|| ConvertError::new("subject", "is required"))?;
+    session::scopes(&request.scopes)?;
     let ttl = request
         .ttl
         .map(|ttl| time::span_from_message("ttl", ttl))
@@ -134,7 +136,7 @@ fn display_name(text: String) -> Result<String, ConvertError> {
         let problem = format!("has more than {MAX_NAME_CHARS} characters");
         return Err(ConvertError::new(field, problem));
     }
-    if text.chars().any(char::is_control) {
+    if text.contains(is_hidden) {
         return Err(ConvertError::new(field, "holds a control character"));
     }
     Ok(text)

@@ -3,7 +3,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use auth_core::clock::Clock;
+use auth_core::{clock::Clock, session::Tenant};
 use futures_util::{Stream, stream};
 use proto::{admin::v1, core::time};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
@@ -18,17 +18,20 @@ struct Watch {
     metrics: Arc<Metrics>,
     clock: Arc<dyn Clock>,
     shutdown: CancellationToken,
+    tenant: Tenant,
 }
 
-/// The decisions from now on, until the sidecar stops.
+/// The decisions of a tenant from now on, until the sidecar stops.
 pub(super) fn stream(
     parts: &AdminParts,
+    tenant: Tenant,
 ) -> Pin<Box<dyn Stream<Item = Result<v1::WatchDecisionsResponse, Status>> + Send>> {
     let watch = Watch {
         decisions: parts.telemetry.watch(),
         metrics: Arc::clone(parts.telemetry.metrics()),
         clock: Arc::clone(parts.engine.clock()),
         shutdown: parts.shutdown.clone(),
+        tenant,
     };
     Box::pin(stream::unfold(watch, |mut watch| async move {
         let next = watch.next().await?;
@@ -45,6 +48,7 @@ impl Watch {
                 received = self.decisions.recv() => received,
             };
             match received {
+                Ok(seen) if seen.tenant != self.tenant => {}
                 Ok(seen) => return Some(self.message(&seen, dropped)),
                 Err(RecvError::Closed) => return None,
                 Err(RecvError::Lagged(count)) => {

@@ -58,12 +58,15 @@ fn is_well_known(shape: &MessageDescriptor) -> bool {
     shape.package_name() == "google.protobuf"
 }
 
+/// How much of a key is named.
+const MAX_KEY_CHARS: usize = 64;
+
+/// The path of a key, which anybody may have made up: errors stand in logs and on terminals.
 fn join(path: &str, key: &str) -> String {
-    if path.is_empty() {
-        key.to_owned()
-    } else {
-        format!("{path}.{key}")
-    }
+    let dot = if path.is_empty() { "" } else { "." };
+    let key = key.chars().take(MAX_KEY_CHARS);
+    let key: String = key.flat_map(char::escape_debug).collect();
+    format!("{path}{dot}{key}")
 }
 
 /// A field and how its value is given.
