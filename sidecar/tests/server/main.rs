@@ -16,3 +16,5 @@ mod limits;
 mod probes;
 mod reload;
 mod revocation;
+mod session_rules;
+mod visitors;
