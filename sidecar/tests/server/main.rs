@@ -10,6 +10,7 @@
 mod admin;
 mod callers;
 mod daemon;
+mod guessing;
 mod harness;
 mod lifecycle;
 mod limits;
