@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod audit;
 mod callers;
 mod daemon;
 mod guessing;
