@@ -108,4 +108,13 @@ mod tests {
         (0..2 * MAX_REFUSALS).for_each(|_| throttle.refused("", NOW));
         assert!(!throttle.is_over("", NOW));
     }
+
+    #[test]
+    fn s_21_any_number_of_addresses_takes_bounded_memory() {
+        let throttle = Throttle::default();
+        for n in 0..100_000 {
+            throttle.refused(&format!("address-{n}"), NOW);
+        }
+        assert!(throttle.windows.len() <= MAX_ADDRESSES);
+    }
 }

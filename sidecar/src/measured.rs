@@ -21,6 +21,10 @@ use auth_core::{
 
 use crate::telemetry::{Metrics, decision::Clean};
 
+mod events;
+
+use events::{Asked, Ended, note, note_key};
+
 /// A store that is watched.
 #[derive(Clone, Debug)]
 pub struct Measured {
@@ -80,68 +84,18 @@ impl Measured {
         }
         answer
     }
-
-    fn ended(&self, what: &Ended<'_>, ending: &Ending, count: u64) {
-        if count == 0 {
-            return;
-        }
-        let cause = ending.cause.as_str();
-        self.metrics.sessions_ended(cause, count);
-        tracing::info!(
-            target: "audit",
-            event = "session_revoked",
-            session = what.session.map(tracing::field::display),
-            principal = what.subject.map(|subject| tracing::field::display(Clean(subject))),
-            cause,
-            count,
-            reason = %Clean(&ending.reason),
-            by = %Clean(&ending.by),
-            "security event"
-        );
-    }
-}
-
-/// Whose session ended.
-#[derive(Default)]
-struct Ended<'a> {
-    session: Option<&'a SessionId>,
-    subject: Option<&'a Principal>,
-}
-
-/// Writes that a session was made, changed or got a new token.
-fn note(event: &'static str, record: &SessionRecord, by: &str) {
-    let subject = record.identity.subject.as_ref();
-    tracing::info!(
-        target: "audit",
-        event,
-        session = %record.id,
-        principal = subject.map(|subject| tracing::field::display(Clean(subject))),
-        by = %Clean(by),
-        "security event"
-    );
-}
-
-/// Writes that something happened to an API key.
-fn note_key(event: &'static str, id: &SessionId, by: &str) {
-    tracing::info!(
-        target: "audit",
-        event,
-        api_key = %id,
-        by = %Clean(by),
-        "security event"
-    );
 }
 
 #[async_trait]
 impl SessionStore for Measured {
     async fn create(&self, new: NewSession, now: Timestamp) -> Result<SessionRecord, CreateError> {
-        let (replaces, by) = (new.replaces, new.by.clone());
-        let record = self.ask("create", self.inner.create(new, now)).await?;
-        self.metrics.session_created();
-        if replaces.is_some() {
-            self.metrics.sessions_ended("replaced", 1);
+        let asked = Asked::of(&new);
+        let created = self.ask("create", self.inner.create(new, now)).await;
+        if let Err(CreateError::LimitReached(max)) = created {
+            asked.note_limit(max);
         }
-        note("session_created", &record, &by);
+        let record = created?;
+        self.created(&asked, &record);
         Ok(record)
     }
 

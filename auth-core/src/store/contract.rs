@@ -421,8 +421,8 @@ macro_rules! session_store_contract {
                 only_live_sessions_of_the_subject_count
                 a_replaced_session_frees_its_place
                 a_lowered_limit_evicts_as_many_as_it_takes
-                parallel_sign_ins_never_pass_a_limit_that_evicts
-                parallel_sign_ins_never_pass_a_limit_that_refuses
+                s13_parallel_sign_ins_never_pass_a_limit_that_evicts
+                s13_parallel_sign_ins_never_pass_a_limit_that_refuses
             }
             load {
                 a_token_never_issued_is_unknown
@@ -464,7 +464,7 @@ macro_rules! session_store_contract {
                 the_predecessors_predecessor_is_superseded
                 a_dead_token_renews_nothing
                 a_predecessor_renews_nothing_once_its_successor_is_used
-                of_parallel_renewals_one_successor_is_left
+                s16_of_parallel_renewals_one_successor_is_left
                 an_immediate_rotation_kills_every_other_token
                 a_token_that_is_taken_is_no_new_token
                 a_stale_version_rotates_nothing
@@ -478,7 +478,7 @@ macro_rules! session_store_contract {
                 revoking_an_expired_session_changes_nothing
                 revoking_an_unknown_session_says_so
                 revoking_one_leaves_others_alone
-                a_revoked_session_beats_writes_in_flight
+                s06_a_revoked_session_beats_writes_in_flight
                 everyone_is_revoked_in_one_write
                 revoking_everyone_checks_the_number
                 who_revoked_first_stays_on_record

@@ -9,7 +9,7 @@ use auth_core::{
     decision::ReasonCode,
     observe::{DecisionEvent, Refusal},
     principal::Principal,
-    session::Tenant,
+    session::{Expiry, Tenant},
     store::Death,
 };
 
@@ -200,6 +200,17 @@ const fn credential_event(refusal: &Refusal) -> &'static str {
     }
 }
 
+/// Which limit ended the session of a refused credential.
+const fn limit(refusal: &Refusal) -> Option<&'static str> {
+    match refusal {
+        Refusal::Dead(Death::Expired { limit }) => Some(match limit {
+            Expiry::Idle => "idle",
+            Expiry::Lifetime => "lifetime",
+        }),
+        _ => None,
+    }
+}
+
 fn note(event: &DecisionEvent<'_>, name: &'static str) {
     let peer = &event.call.peer.address;
     let answer = event.answer;
@@ -214,6 +225,7 @@ fn note(event: &DecisionEvent<'_>, name: &'static str) {
         peer = %Clean(peer),
         caller = event.caller,
         why = event.refusal.map(Refusal::label),
+        limit = event.refusal.and_then(limit),
         "security event"
     );
 }

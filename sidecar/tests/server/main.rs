@@ -10,13 +10,17 @@
 mod admin;
 mod answers;
 mod ask;
+mod audit;
 mod bad_input;
 mod callers;
 mod daemon;
+mod guessing;
 mod harness;
 mod lifecycle;
 mod limits;
 mod probes;
 mod reload;
 mod revocation;
+mod session_rules;
 mod tenants;
+mod visitors;

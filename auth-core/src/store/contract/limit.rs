@@ -72,7 +72,7 @@ pub async fn a_lowered_limit_evicts_as_many_as_it_takes(bench: Bench) {
     assert!(bench.lives(&new.token, T0).await);
 }
 
-pub async fn parallel_sign_ins_never_pass_a_limit_that_evicts(bench: Bench) {
+pub async fn s13_parallel_sign_ins_never_pass_a_limit_that_evicts(bench: Bench) {
     bench.parallel(50, |bench, _| async move {
         let new = limited(&bench, 3, BeyondLimit::EvictOldest);
         bench.store.create(new, T0).await.unwrap();
@@ -81,7 +81,7 @@ pub async fn parallel_sign_ins_never_pass_a_limit_that_evicts(bench: Bench) {
     assert_eq!(bench.count("u1", T0).await, 3);
 }
 
-pub async fn parallel_sign_ins_never_pass_a_limit_that_refuses(bench: Bench) {
+pub async fn s13_parallel_sign_ins_never_pass_a_limit_that_refuses(bench: Bench) {
     let made = bench.parallel(50, |bench, _| async move {
         let new = limited(&bench, 3, BeyondLimit::Refuse);
         bench.store.create(new, T0).await.is_ok()

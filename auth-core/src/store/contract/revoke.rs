@@ -76,7 +76,7 @@ async fn write_at_random(bench: &Bench, made: &SignedIn, index: u64) {
     }
 }
 
-pub async fn a_revoked_session_beats_writes_in_flight(bench: Bench) {
+pub async fn s06_a_revoked_session_beats_writes_in_flight(bench: Bench) {
     for _ in 0..4 {
         let made = bench.sign_in("u1").await;
         let session = made.clone();

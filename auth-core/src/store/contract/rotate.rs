@@ -77,7 +77,7 @@ pub async fn a_predecessor_renews_nothing_once_its_successor_is_used(bench: Benc
     assert_eq!(bench.role(&next, T0).await, Some(TokenRole::Current));
 }
 
-pub async fn of_parallel_renewals_one_successor_is_left(bench: Bench) {
+pub async fn s16_of_parallel_renewals_one_successor_is_left(bench: Bench) {
     let made = bench.sign_in("u1").await;
     let session = made.clone();
     let successors = bench.parallel(8, move |bench, _| {
