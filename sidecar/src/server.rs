@@ -27,6 +27,7 @@ use crate::{
 mod routes;
 mod services;
 mod timed;
+mod unary;
 
 /// How long requests in flight may take once the sidecar drains.
 const DRAIN_GRACE: Duration = Duration::from_secs(20);

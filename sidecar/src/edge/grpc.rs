@@ -4,11 +4,12 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use auth_core::{caller::Grant, decision_point::DecisionPoint, wire::SessionView};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http::Extensions;
 use proto::{
     core::{decision, wire},
     v1::{self, authorization_service_server::AuthorizationService},
 };
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, metadata::MetadataMap};
 
 use super::{
     access,
@@ -40,6 +41,30 @@ impl<D> AuthorizationEdge<D> {
     }
 }
 
+impl<D: DecisionPoint> AuthorizationEdge<D> {
+    /// The answer to one request.
+    ///
+    /// # Errors
+    ///
+    /// Those of the method `Authorize`: what the caller may not ask, and what it did not say well.
+    pub(crate) async fn decide(
+        &self,
+        metadata: &MetadataMap,
+        extensions: &Extensions,
+        request: v1::AuthorizeRequest,
+    ) -> Result<v1::AuthorizeResponse, Status> {
+        let caller = access::caller(extensions, Grant::Authorize)?;
+        let deadline = Deadline::of(metadata, self.max);
+        let mut call = wire::call(request, &caller.tenant)?;
+        access::call(&caller, &mut call)?;
+        let view = call.view;
+        // Pinned where it is: a decision on its way is large, and is not to be moved about.
+        let answer = pin!(self.point.authorize(&caller, call));
+        let answer = deadline.answer(answer).await?;
+        Ok(decision::response(answer, view, &caller.tenant))
+    }
+}
+
 impl<D> Clone for AuthorizationEdge<D> {
     fn clone(&self) -> Self {
         Self::with_max(Arc::clone(&self.point), self.max)
@@ -52,19 +77,9 @@ impl<D: DecisionPoint> AuthorizationService for AuthorizationEdge<D> {
         &self,
         request: Request<v1::AuthorizeRequest>,
     ) -> Result<Response<v1::AuthorizeResponse>, Status> {
-        let caller = access::caller(request.extensions(), Grant::Authorize)?;
-        let deadline = Deadline::of(request.metadata(), self.max);
-        let mut call = wire::call(request.into_inner(), &caller.tenant)?;
-        access::call(&caller, &mut call)?;
-        let view = call.view;
-        // Pinned where it is: a decision on its way is large, and is not to be moved about.
-        let answer = pin!(self.point.authorize(&caller, call));
-        let answer = deadline.answer(answer).await?;
-        Ok(Response::new(decision::response(
-            answer,
-            view,
-            &caller.tenant,
-        )))
+        let (metadata, extensions, request) = request.into_parts();
+        let answer = self.decide(&metadata, &extensions, request);
+        answer.await.map(Response::new)
     }
 
     async fn batch_authorize(

@@ -2,11 +2,13 @@
 
 use std::{
     convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use auth_core::decision_point::DecisionPoint;
-use futures_util::future::Either;
 use http::{Request, Response};
 use proto::{
     admin::v1::admin_service_server::SERVICE_NAME as ADMIN,
@@ -18,6 +20,7 @@ use proto::{
 };
 use tonic::{
     body::Body,
+    metadata::MetadataMap,
     service::{Routes, RoutesBuilder},
 };
 use tonic_health::{
@@ -26,7 +29,7 @@ use tonic_health::{
 };
 use tower::Service;
 
-use super::timed::Timed;
+use super::{timed::Timed, unary};
 use crate::{
     builder::StartError,
     edge::{deadline::DEFAULT_MAX, grpc::AuthorizationEdge},
@@ -57,29 +60,78 @@ pub(super) fn timed(routes: Routes) -> Timed<Routes> {
     Timed::new(routes.prepare(), DEFAULT_MAX)
 }
 
+/// How messages are compressed, where they are; we do not read such ones, and tonic says so.
+const ENCODING: &str = "grpc-encoding";
+/// The method that is called most.
+const AUTHORIZE: &str = "/sidegate.v1.AuthorizationService/Authorize";
+
 /// Decisions first, without the general router, which costs as much as a small decision.
 #[derive(Debug)]
 pub(super) struct GrpcRoutes<D> {
+    edge: Arc<AuthorizationEdge<D>>,
     authorization: AuthorizationServiceServer<AuthorizationEdge<D>>,
+    max_message: usize,
     rest: Timed<Routes>,
 }
 
 impl<D: DecisionPoint> GrpcRoutes<D> {
-    pub(super) fn new(
-        authorization: AuthorizationServiceServer<AuthorizationEdge<D>>,
-        rest: Routes,
-    ) -> Self {
+    /// Decisions by this edge, for messages of at most `max_message` bytes, and the rest.
+    pub(super) fn new(edge: AuthorizationEdge<D>, max_message: usize, rest: Routes) -> Self {
+        let edge = Arc::new(edge);
         Self {
-            authorization,
+            authorization: service(Arc::clone(&edge), max_message),
+            edge,
+            max_message,
             rest: timed(rest),
         }
     }
+
+    /// Decides where the request is one small message, and leaves all else to tonic.
+    fn authorize(&self, request: Request<Body>) -> Answering {
+        let (edge, max) = (Arc::clone(&self.edge), self.max_message);
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            let message = match parts.headers.contains_key(ENCODING) {
+                false => unary::whole(body, max).await,
+                true => Err(body),
+            };
+            match message {
+                Ok(message) => {
+                    let metadata = MetadataMap::from_headers(std::mem::take(&mut parts.headers));
+                    let answer = edge.decide(&metadata, &parts.extensions, message);
+                    Ok(unary::answer(answer.await))
+                }
+                Err(body) => by_tonic(edge, max, Request::from_parts(parts, body)).await,
+            }
+        })
+    }
+}
+
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+/// The service as tonic makes it.
+fn service<D: DecisionPoint>(
+    edge: Arc<AuthorizationEdge<D>>,
+    max_message: usize,
+) -> AuthorizationServiceServer<AuthorizationEdge<D>> {
+    AuthorizationServiceServer::from_arc(edge).max_decoding_message_size(max_message)
+}
+
+/// Boxed, so that what is seldom needed takes no room in every request.
+fn by_tonic<D: DecisionPoint>(
+    edge: Arc<AuthorizationEdge<D>>,
+    max_message: usize,
+    request: Request<Body>,
+) -> Answering {
+    service(edge, max_message).call(request)
 }
 
 impl<D> Clone for GrpcRoutes<D> {
     fn clone(&self) -> Self {
         Self {
+            edge: Arc::clone(&self.edge),
             authorization: self.authorization.clone(),
+            max_message: self.max_message,
             rest: self.rest.clone(),
         }
     }
@@ -95,20 +147,17 @@ fn is_authorization(path: &str) -> bool {
 impl<D: DecisionPoint> Service<Request<Body>> for GrpcRoutes<D> {
     type Response = Response<Body>;
     type Error = Infallible;
-    type Future = Either<
-        <AuthorizationServiceServer<AuthorizationEdge<D>> as Service<Request<Body>>>::Future,
-        <Timed<Routes> as Service<Request<Body>>>::Future,
-    >;
+    type Future = Answering;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if is_authorization(request.uri().path()) {
-            Either::Left(self.authorization.call(request))
-        } else {
-            Either::Right(self.rest.call(request))
+        match request.uri().path() {
+            AUTHORIZE => self.authorize(request),
+            path if is_authorization(path) => self.authorization.call(request),
+            _ => self.rest.call(request),
         }
     }
 }

@@ -6,7 +6,6 @@ use auth_core::{authority::HostPattern, engine::Engine};
 use proto::{
     admin::v1::admin_service_server::AdminServiceServer,
     v1::{
-        authorization_service_server::AuthorizationServiceServer,
         session_service_server::SessionServiceServer,
         session_store_service_server::SessionStoreServiceServer,
     },
@@ -38,8 +37,7 @@ impl Bound {
     /// What a data socket serves over gRPC.
     pub(super) fn grpc_routes(&self, running: &Running) -> Result<GrpcRoutes<Engine>, StartError> {
         let engine = &self.parts.engine;
-        let authorization = AuthorizationServiceServer::new(AuthorizationEdge::new(engine.clone()))
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let authorization = AuthorizationEdge::new(engine.clone());
         let session = SessionServiceServer::new(SessionEdge::new(engine.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let store = SessionStoreServiceServer::new(self.session_store(running.data.drain.clone()))
@@ -47,7 +45,7 @@ impl Bound {
         let rest = routes::common(&running.health)?
             .add_service(session)
             .add_service(store);
-        Ok(GrpcRoutes::new(authorization, rest))
+        Ok(GrpcRoutes::new(authorization, MAX_MESSAGE_BYTES, rest))
     }
 
     /// What the admin socket serves.
