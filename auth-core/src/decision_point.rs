@@ -22,6 +22,22 @@ pub trait DecisionPoint: Send + Sync + 'static {
     /// Decides a call. Every verdict is an answer; there is no error.
     fn authorize(&self, caller: &Caller, call: Call) -> impl Future<Output = Answer> + Send;
 
+    /// Decides calls of one client, in order: each as if it were alone, under one policy. Their
+    /// credentials need not be judged more than once.
+    fn authorize_all(
+        &self,
+        caller: &Caller,
+        calls: Vec<Call>,
+    ) -> impl Future<Output = Vec<Answer>> + Send {
+        async move {
+            let mut answers = Vec::with_capacity(calls.len());
+            for call in calls {
+                answers.push(self.authorize(caller, call).await);
+            }
+            answers
+        }
+    }
+
     /// The session of a call as it is now; `None` when the call is anonymous.
     ///
     /// # Errors

@@ -34,6 +34,7 @@ use crate::{
 
 mod authenticate;
 mod authorize;
+mod batch;
 mod cache;
 mod explain;
 mod foreign;
@@ -227,6 +228,10 @@ impl fmt::Debug for Engine {
 impl DecisionPoint for Engine {
     async fn authorize(&self, caller: &Caller, call: Call) -> Answer {
         self.decide(caller, &call).await
+    }
+
+    async fn authorize_all(&self, caller: &Caller, calls: Vec<Call>) -> Vec<Answer> {
+        self.decide_all(caller, calls).await
     }
 
     async fn session(

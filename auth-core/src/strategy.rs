@@ -153,6 +153,30 @@ pub enum Presented<'c> {
     Native(NativeFound),
 }
 
+impl<'c> Presented<'c> {
+    /// Whether both are one credential, which then comes to the same.
+    pub(crate) fn is_same(&self, other: &Presented<'_>) -> bool {
+        match (self, other) {
+            (Self::Malformed, Presented::Malformed) => true,
+            (Self::Token(one), Presented::Token(other))
+            | (Self::Key(one), Presented::Key(other)) => one == other,
+            (Self::Foreign(one), Presented::Foreign(other)) => one == other,
+            _ => false,
+        }
+    }
+
+    /// What it is known by; `None` for what a native strategy found, which is judged already.
+    pub(crate) const fn named(&self) -> Option<Self> {
+        match self {
+            Self::Malformed => Some(Self::Malformed),
+            Self::Token(hash) => Some(Self::Token(*hash)),
+            Self::Foreign(text) => Some(Self::Foreign(text)),
+            Self::Key(hash) => Some(Self::Key(*hash)),
+            Self::Native(_) => None,
+        }
+    }
+}
+
 impl fmt::Debug for Presented<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

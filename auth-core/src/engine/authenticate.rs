@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What a credential came to.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Authenticated {
     /// The live session.
     pub(super) session: Option<Arc<Session>>,
@@ -37,7 +37,7 @@ pub(super) struct Authenticated {
 }
 
 /// The token that opened a stored session.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) hash: TokenHash,
     pub(super) kind: TokenKind,

@@ -69,31 +69,57 @@ impl Verdict {
     }
 }
 
+/// What a decision is made under.
+pub(super) struct Moment {
+    pub(super) now: Timestamp,
+    pub(super) generation: u64,
+    pub(super) policy: Arc<Policy>,
+}
+
 impl Engine {
+    pub(super) fn moment(&self) -> Moment {
+        Moment {
+            now: self.clock.now(),
+            // Before the policy: one that is put in force in between is then not cached as newer
+            // than it is.
+            generation: self.generation.load(Ordering::SeqCst),
+            policy: self.policy.load_full(),
+        }
+    }
+
     /// Decides a call.
     pub(super) async fn decide(&self, caller: &Caller, call: &Call) -> Answer {
-        let now = self.clock.now();
-        // Before the policy: one that is put in force in between is then not cached as newer than it is.
-        let generation = self.generation.load(Ordering::SeqCst);
-        let policy = self.policy.load_full();
-        let mut authenticated = Authenticated::default();
+        let moment = self.moment();
+        self.decide_at(&moment, caller, call, None).await
+    }
+
+    /// Decides a call whose credential may have been `judged` before.
+    pub(super) async fn decide_at(
+        &self,
+        moment: &Moment,
+        caller: &Caller,
+        call: &Call,
+        judged: Option<&Authenticated>,
+    ) -> Answer {
+        let (now, policy) = (moment.now, &*moment.policy);
+        let mut authenticated = judged.cloned().unwrap_or_default();
         let reached = policy.apps.reach(call);
         let verdict = match &reached {
             Err(Unreached::Unknown) => Verdict::new(ReasonCode::UnknownOperation),
             Err(Unreached::Invalid(why)) => Verdict::detail(ReasonCode::TargetInvalid, why.clone()),
             Ok(reached) => {
-                self.decide_reached(&policy, generation, call, reached, &mut authenticated, now)
+                self.decide_reached(moment, call, reached, judged, &mut authenticated)
                     .await
             }
         };
         let reached = reached.ok();
         let operation = reached.as_ref().map(|reached| reached.operation);
         let allowed = verdict.reason.code == ReasonCode::Allowed;
-        let mut updates = render::dead_cookie(&policy, call, &authenticated);
+        let mut updates = render::dead_cookie(policy, call, &authenticated);
         if !call.advisory
             && let Some(token) = &authenticated.token
         {
-            updates.extend(self.use_token(&policy, caller, call, token, now).await);
+            updates.extend(self.use_token(policy, caller, call, token, now).await);
         }
         let handle = reached
             .as_ref()
@@ -109,7 +135,7 @@ impl Engine {
                 )
             });
         let answer = Answer {
-            challenges: render::challenges(&policy, &verdict.reason, &authenticated),
+            challenges: render::challenges(policy, &verdict.reason, &authenticated),
             reason: verdict.reason,
             operation: operation.map(|operation| operation.name.clone()),
             session: authenticated.session.clone(),
@@ -135,19 +161,20 @@ impl Engine {
 
     async fn decide_reached(
         &self,
-        policy: &Policy,
-        generation: u64,
+        moment: &Moment,
         call: &Call,
         reached: &Reached<'_, '_>,
+        judged: Option<&Authenticated>,
         authenticated: &mut Authenticated,
-        now: Timestamp,
     ) -> Verdict {
-        if reached.operation.session != SessionNeed::None {
-            match policy.strategies.find(call, reached.target.as_ref()) {
+        let now = moment.now;
+        if reached.operation.session != SessionNeed::None && judged.is_none() {
+            let strategies = &moment.policy.strategies;
+            match strategies.find(call, reached.target.as_ref()) {
                 Err(Conflict) => return Verdict::new(ReasonCode::CredentialConflict),
                 Ok(None) => {}
                 Ok(Some(found)) => {
-                    *authenticated = self.authenticate(call, found, generation, now).await
+                    *authenticated = self.authenticate(call, found, moment.generation, now).await
                 }
             }
         }

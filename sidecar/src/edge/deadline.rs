@@ -46,6 +46,24 @@ impl Deadline {
         }
     }
 
+    /// Waits for `count` answers, which come together. When ours is the patience that ends, all are
+    /// undetermined.
+    ///
+    /// # Errors
+    ///
+    /// DEADLINE_EXCEEDED when the caller's own deadline passes.
+    pub async fn answers(
+        &self,
+        answers: impl Future<Output = Vec<Answer>>,
+        count: usize,
+    ) -> Result<Vec<Answer>, Status> {
+        match self.in_time(answers).await {
+            Ok(answers) => Ok(answers),
+            Err(_) if self.is_callers => Err(status::deadline_exceeded()),
+            Err(_) => Ok((0..count).map(|_| too_late()).collect()),
+        }
+    }
+
     /// Waits for something that is no decision.
     ///
     /// # Errors
