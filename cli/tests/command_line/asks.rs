@@ -79,6 +79,10 @@ fn status_health_and_reload_answer() {
     std::fs::write(&app, good.replace("require_any", "require_sum")).unwrap();
     let refused = dev.ask(&["reload"]);
     assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(
+        refused.stderr.starts_with("error: unknown key"),
+        "{refused:?}"
+    );
     let status = dev.ask(&["status"]).json();
     assert!(
         status["policy"]["last_error"]
