@@ -77,15 +77,14 @@ impl WhoArgs {
             let json = input::value("--session", session)?;
             return Ok(Who::Session(Box::new(stated::parse(&json)?), json));
         }
-        let presented: [(_, _, fn(&str) -> Credential); 3] = [
-            ("--token", &self.token, bearer),
-            ("--cookie", &self.cookie, cookie),
-            ("--api-key", &self.api_key, api_key),
-        ];
-        for (flag, value, credential) in presented {
-            if let Some(value) = value {
-                return Ok(Who::Holder(credential(&input::secret(flag, value)?)));
-            }
+        if let Some(token) = &self.token {
+            return Ok(Who::Holder(bearer(&input::secret("--token", token)?)));
+        }
+        if let Some(line) = &self.cookie {
+            return Ok(Who::Holder(cookie(&input::secret("--cookie", line)?)));
+        }
+        if let Some(key) = &self.api_key {
+            return Ok(Who::Holder(api_key(&input::secret("--api-key", key)?)));
         }
         Ok(Who::Nobody)
     }
