@@ -18,7 +18,7 @@ use auth_core::{
     random::SystemRandom,
     session::Tenant,
     store::memory::MemoryStore,
-    wire::{Call, Credential, CredentialSource, SessionView},
+    wire::{Call, Credential, SessionView},
 };
 use proto::core::decision::response;
 
@@ -133,14 +133,7 @@ fn identity(who: Who) -> (Identity, Vec<Credential>) {
             let session = Arc::new(session.into_session());
             (Identity::Session(session), Vec::new())
         }
-        Who::Token(token) => {
-            let bearer = Credential {
-                source: CredentialSource::Authorization,
-                name: String::new(),
-                value: format!("Bearer {token}").into(),
-            };
-            (Identity::Credentials, vec![bearer])
-        }
+        Who::Holder(credential) => (Identity::Credentials, vec![credential]),
         Who::Nobody => (Identity::Anonymous, Vec::new()),
     }
 }

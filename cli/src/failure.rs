@@ -101,7 +101,11 @@ impl From<Status> for Failure {
         };
         let message = match status.message() {
             "" => format!("the server answered {:?} and no more", status.code()),
-            message => message.to_owned(),
+            // The server renders faults of files with a word that stands before every message here.
+            message => message
+                .strip_prefix("error: ")
+                .unwrap_or(message)
+                .to_owned(),
         };
         let failure = Self::new(exit, message);
         match next_step(reason, status.code()) {
@@ -142,6 +146,7 @@ fn next_step(reason: &str, code: Code) -> Option<&'static str> {
             Some("count again with `--dry-run`, then give that number to `--expect`")
         }
         "SESSION_NOT_FOUND" => Some("`sidegate session list --state all` shows the sessions kept"),
+        "API_KEY_NOT_FOUND" => Some("`sidegate key list` shows the keys kept"),
         "POLICY_INVALID" => {
             Some("the old policy stays in force; `sidegate validate FILE` shows the faults")
         }

@@ -55,7 +55,7 @@ pub fn secret(flag: &str, text: &str) -> Result<String, Failure> {
     if text != "-" && !text.starts_with('@') {
         // The argument is not repeated: it would end up in one more log.
         return Err(Failure::usage(format!(
-            "a token in an argument can be read by every process with `ps`, so `{flag}` takes none"
+            "a secret in an argument can be read by every process with `ps`, so `{flag}` takes none"
         ))
         .next(format!(
             "`{flag} -` reads it from stdin, `{flag} @FILE` from a file"
@@ -64,7 +64,7 @@ pub fn secret(flag: &str, text: &str) -> Result<String, Failure> {
     let secret = value(flag, text)?.trim().to_owned();
     if secret.is_empty() {
         return Err(Failure::usage(format!(
-            "`{flag}`: there is no token to read"
+            "`{flag}`: there is nothing to read"
         )));
     }
     Ok(secret)

@@ -25,7 +25,7 @@ use auth_core::{
 };
 
 use crate::{
-    config::{Config, Loaded, Source},
+    config::{Amend, Config, Loaded, Source},
     drain,
     edge::forward_auth::ForwardAuthError,
     jwks_fetch::HttpFetcher,
@@ -102,6 +102,7 @@ impl Sidecar {
 #[must_use]
 pub struct SidecarBuilder {
     source: Source,
+    amend: Option<Amend>,
     data_dir: Option<PathBuf>,
     environment: Vec<(String, String)>,
     natives: Natives,
@@ -127,6 +128,7 @@ impl SidecarBuilder {
     fn new(source: Source) -> Self {
         Self {
             source,
+            amend: None,
             data_dir: None,
             environment: Vec::new(),
             natives: Natives::default(),
@@ -138,6 +140,13 @@ impl SidecarBuilder {
             drain_delay: Duration::ZERO,
             workers: 0,
         }
+    }
+
+    /// Changes the documents after they are read, at the start and at each reload. The files stay
+    /// as they are.
+    pub fn amend(mut self, amend: impl Fn(&mut [Document]) + Send + Sync + 'static) -> Self {
+        self.amend = Some(Amend(Arc::new(amend)));
+        self
     }
 
     /// Keeps data here, whatever the file says.
@@ -223,6 +232,7 @@ impl SidecarBuilder {
     fn config(&self) -> Config {
         Config {
             source: self.source.clone(),
+            amend: self.amend.clone(),
             data_dir: self.data_dir.clone(),
             environment: self.environment.clone(),
             natives: self.natives.clone(),

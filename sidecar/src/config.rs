@@ -3,7 +3,9 @@
 
 use std::{
     collections::BTreeSet,
+    fmt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use auth_core::{
@@ -28,11 +30,26 @@ pub enum Source {
     Documents(Vec<Document>),
 }
 
+/// A change of documents; the main one comes first.
+pub type Change = dyn Fn(&mut [Document]) + Send + Sync;
+
+/// Changes documents after they are read, each time.
+#[derive(Clone)]
+pub struct Amend(pub Arc<Change>);
+
+impl fmt::Debug for Amend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Amend")
+    }
+}
+
 /// How the configuration is read, for the first time and again.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where it comes from.
     pub source: Source,
+    /// What the embedding program changes about it.
+    pub amend: Option<Amend>,
     /// Takes the place of the data directory that the file names.
     pub data_dir: Option<PathBuf>,
     /// The overrides of scalars.
@@ -61,10 +78,14 @@ impl Config {
     ///
     /// Returns what is wrong with a file.
     pub fn documents(&self) -> Result<Vec<Document>, PolicyError> {
-        match &self.source {
-            Source::File(path) => Document::load(path, &Disk),
-            Source::Documents(documents) => Ok(documents.clone()),
+        let mut documents = match &self.source {
+            Source::File(path) => Document::load(path, &Disk)?,
+            Source::Documents(documents) => documents.clone(),
+        };
+        if let Some(amend) = &self.amend {
+            (amend.0)(&mut documents);
         }
+        Ok(documents)
     }
 
     /// The platform's part of these documents.

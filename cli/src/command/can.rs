@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use auth_core::{principal::Principal, stated::StatedSession, wire::WireKind};
+use auth_core::wire::WireKind;
 use clap::Args;
 
 use super::converse;
@@ -13,11 +13,14 @@ use crate::{
     failure::Failure,
     input,
     output::{self, Output},
-    stated,
     view::decision::DecisionView,
 };
 
 mod ask;
+mod who;
+
+pub(crate) use who::Who;
+use who::WhoArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +28,9 @@ Examples:
   sidegate can \"DELETE /books/b1\" --config sidegate.yaml --explain \\
     --session '{\"subject\": \"u1\", \"claims\": {\"role\": \"user\"}, \"scopes\": []}'
   sidegate can books.v1.BookService/DeleteBook --wire grpc --as u1 --data '{\"book_id\": \"b1\"}'
-  sidegate can \"GET /me\" --token @u1.token && echo allowed";
+  sidegate can \"GET /me\" --token @u1.token && echo allowed
+  sidegate can \"GET /me\" --cookie - < u1.cookie
+  sidegate can \"GET /me\" --api-key @ci.key";
 
 /// Arguments of `can`.
 #[derive(Debug, Args)]
@@ -53,38 +58,6 @@ pub struct CanArgs {
     explain: bool,
     #[command(flatten)]
     server: ServerArgs,
-}
-
-/// Who calls; nobody where nothing is said.
-#[derive(Debug, Args)]
-#[group(multiple = false)]
-struct WhoArgs {
-    /// Somebody with no claims, as `u1` or `idp/u1`.
-    #[arg(long = "as", value_name = "SUBJECT")]
-    subject: Option<Principal>,
-    /// A session: JSON, `@FILE` or `-`.
-    #[arg(long, value_name = "JSON")]
-    session: Option<String>,
-    /// The holder of a token, read from stdin (`-`) or `@FILE`.
-    #[arg(long, value_name = "-|@FILE", allow_hyphen_values = true)]
-    token: Option<String>,
-}
-
-/// Who calls.
-pub(crate) enum Who {
-    /// Somebody with a stated session; its text as given.
-    Session(Box<StatedSession>, String),
-    /// The holder of a token.
-    Token(String),
-    /// Nobody.
-    Nobody,
-}
-
-impl Who {
-    /// Somebody with this session, in process.
-    pub(crate) fn stated(session: StatedSession) -> Self {
-        Self::Session(Box::new(session), String::new())
-    }
 }
 
 /// What is called, by whom.
@@ -130,14 +103,9 @@ pub fn run(args: CanArgs, output: &Output) -> Result<Exit, Failure> {
 
 impl CanArgs {
     fn question(&self) -> Result<Question, Failure> {
-        let stdin = [&self.who.session, &self.who.token, &self.data];
-        if stdin
-            .iter()
-            .filter(|value| value.as_deref() == Some("-"))
-            .count()
-            > 1
-        {
-            return Err(Failure::usage("only one value can be read from stdin"));
+        if self.who.reads_stdin() && self.data.as_deref() == Some("-") {
+            return Err(Failure::usage("only one value can be read from stdin")
+                .next("put the other one into a file, and write `@FILE` for it"));
         }
         let who = self.who.read()?;
         let (method, target) = split_target(&self.wire, &self.target)?;
@@ -158,26 +126,6 @@ impl CanArgs {
             data,
             who,
         })
-    }
-}
-
-impl WhoArgs {
-    fn read(&self) -> Result<Who, Failure> {
-        if let Some(subject) = &self.subject {
-            let json = serde_json::json!({ "subject": subject }).to_string();
-            return Ok(Who::Session(
-                Box::new(StatedSession::of(subject.clone())),
-                json,
-            ));
-        }
-        if let Some(session) = &self.session {
-            let json = input::value("--session", session)?;
-            return Ok(Who::Session(Box::new(stated::parse(&json)?), json));
-        }
-        if let Some(token) = &self.token {
-            return Ok(Who::Token(input::secret("--token", token)?));
-        }
-        Ok(Who::Nobody)
     }
 }
 
@@ -211,6 +159,9 @@ fn exit_of(decision: &DecisionView) -> Exit {
 fn hint(args: &CanArgs, decision: &DecisionView) {
     if decision.reason.code == "unknown_operation" && args.host.is_none() {
         output::say("no `--host` was given: with several apps, or hosts with `*`, name one");
+    }
+    if let Some(words) = args.who.overlooked(&decision.credential) {
+        output::say(words);
     }
 }
 

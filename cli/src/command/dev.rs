@@ -1,12 +1,10 @@
 //! `sidegate dev`: a running demo shop, or the files of a directory, with decisions live.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use auth_core::policy::settings::Address;
 use clap::Args;
-use sidecar::{
-    Sidecar, StartError, builder::SidecarBuilder, config::Source, drain, runtime, server::Addresses,
-};
+use sidecar::{Sidecar, StartError, builder::SidecarBuilder, drain, runtime, server::Addresses};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::serve;
@@ -22,12 +20,15 @@ mod own;
 mod shop;
 
 use greeting::Greeting;
+use own::Callers;
 
 const EXAMPLES: &str = "\
 Examples:
   sidegate dev              the book shop in a temporary directory
   sidegate dev shop         the book shop in `shop`, kept; or the files that are there
-  sidegate dev . --port 0   your files, on free ports";
+  sidegate dev . --port 0   your files, on free ports
+  sidegate dev --config books.yaml
+                            this file of yours; edits are seen at once";
 
 /// What is logged beside the decisions, which are shown in a form of their own.
 const LOG_FILTER: &str = "warn,decision=off,audit=off";
@@ -38,8 +39,13 @@ const LOG_FILTER: &str = "warn,decision=off,audit=off";
 pub struct DevArgs {
     /// The directory; with a `sidegate.yaml` in it that file is used, else the shop is put there.
     /// Default: a temporary one.
+    #[arg(conflicts_with = "config")]
     dir: Option<PathBuf>,
-    /// Where sockets and sessions are kept. Alone: as DIR.
+    /// A policy file of yours, of any name. It is only read; edits are seen at once.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where sockets and sessions are kept. Default: what the file says, else `.sidegate` beside
+    /// it. Alone: as DIR.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// The port for gRPC; HTTP and telemetry take the next two. 0 takes free ones. Default: what
@@ -59,14 +65,17 @@ struct Place {
 /// What is run.
 struct Project {
     place: Place,
-    source: Source,
-    token_file: Option<PathBuf>,
+    file: PathBuf,
+    callers: Callers,
     is_shop: bool,
     port: Option<u16>,
 }
 
 impl DevArgs {
     fn place(&self) -> Result<Place, Failure> {
+        if let Some(file) = &self.config {
+            return self.place_of(file);
+        }
         let (dir, data_dir) = match (&self.dir, &self.data_dir) {
             (Some(dir), data_dir) => (dir.clone(), data_dir.clone()),
             (None, Some(dir)) => (dir.clone(), None),
@@ -94,6 +103,27 @@ impl DevArgs {
             temporary: None,
         })
     }
+
+    /// The place of a policy file, which must be there. A link stays one: what it points to may
+    /// change.
+    fn place_of(&self, file: &Path) -> Result<Place, Failure> {
+        let failed = |err: std::io::Error| {
+            Failure::file(Exit::BadFile, file, &err)
+                .next("`sidegate init` writes a first one, `sidegate dev` alone runs a demo")
+        };
+        if file.metadata().map_err(failed)?.is_dir() {
+            let shown = file.display();
+            return Err(Failure::usage(format!("`{shown}` is a directory"))
+                .next(format!("`sidegate dev {shown}` runs the files in it")));
+        }
+        let file = std::path::absolute(file).map_err(failed)?;
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        Ok(Place {
+            dir: folder.to_owned(),
+            data_dir: self.data_dir.clone(),
+            temporary: None,
+        })
+    }
 }
 
 /// Runs until SIGTERM or Ctrl-C.
@@ -112,31 +142,31 @@ pub fn run(args: DevArgs, output: &Output) -> Result<Exit, Failure> {
 impl Project {
     fn open(args: DevArgs) -> Result<Self, Failure> {
         let place = args.place()?;
-        let file = place.dir.join("sidegate.yaml");
-        let (source, token_file, is_shop) = if file.exists() {
-            let (source, token_file) = own::read(&file, place.data_dir.as_deref())?;
-            (source, token_file, shop::is_here(&place.dir))
+        let name = args.config.as_ref().and_then(|file| file.file_name());
+        let file = place.dir.join(name.unwrap_or("sidegate.yaml".as_ref()));
+        let (callers, is_shop) = if file.exists() {
+            let is_shop = args.config.is_none() && shop::is_here(&place.dir);
+            (own::callers(&file, place.data_dir.as_deref())?, is_shop)
         } else {
-            let token_file = shop::write(&place.dir)?;
-            (Source::File(file), Some(token_file), true)
+            (Callers::Named(Some(shop::write(&place.dir)?)), true)
         };
         Ok(Self {
             place,
-            source,
-            token_file,
+            file,
+            callers,
             is_shop,
             port: args.port,
         })
     }
 
     fn builder(&self) -> Result<SidecarBuilder, StartError> {
-        let builder = match &self.source {
-            Source::File(file) => Sidecar::builder(file),
-            Source::Documents(documents) => Sidecar::from_documents(documents.clone()),
-        };
-        let mut builder = builder
+        let mut builder = Sidecar::builder(&self.file)
             .environment(serve::environment())
             .reload_on_hangup(true);
+        if let Callers::Made(token_file) = &self.callers {
+            let token_file = token_file.clone();
+            builder = builder.amend(move |documents| own::add_caller(documents, &token_file));
+        }
         if let Some(data_dir) = &self.place.data_dir {
             builder = builder.data_dir(data_dir);
         }
@@ -149,7 +179,7 @@ impl Project {
 
     fn greeting(&self, addresses: &Addresses) -> Greeting {
         let is_temporary = self.place.temporary.is_some();
-        let token_file = self.token_file.clone();
+        let token_file = self.callers.token_file().map(Path::to_owned);
         Greeting::new(addresses, &self.place.dir, token_file, is_temporary)
     }
 }

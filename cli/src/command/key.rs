@@ -13,7 +13,7 @@ use crate::{
     exit::Exit,
     failure::Failure,
     input,
-    output::Output,
+    output::{self, Output},
     view::{self, key::KeyView},
 };
 
@@ -35,6 +35,7 @@ Examples:
 
 const REVOKE_EXAMPLES: &str = "\
 Examples:
+  sidegate key revoke ID --dry-run
   sidegate key revoke ID --reason \"laptop lost\"";
 
 /// Arguments of `key`.
@@ -102,6 +103,9 @@ struct RevokeArgs {
     /// Words for the record.
     #[arg(long, value_name = "WORDS", default_value = "")]
     reason: String,
+    /// Only tells what it would do.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     tenant: TenantArgs,
     #[command(flatten)]
@@ -152,7 +156,7 @@ async fn create(args: CreateArgs, output: &Output) -> Result<Exit, Failure> {
     output.data(&created, |created| {
         format!("{}\n\n{}", created.api_key.people(), created.key)
     })?;
-    crate::output::say("the key is printed this once; it cannot be shown again");
+    output::say("the key is printed this once; it cannot be shown again");
     Ok(Exit::Ok)
 }
 
@@ -167,21 +171,23 @@ struct Keys {
 
 async fn list(args: ListArgs, output: &Output) -> Result<Exit, Failure> {
     let server = args.server.connect().await?;
-    let keys = pages(&server, &args).await?;
+    let keys = pages(&server, &args.tenant, args.limit).await?;
     if keys.api_keys.is_empty() {
-        crate::output::say("no API keys; `sidegate key create` makes one");
+        output::say("no API keys; `sidegate key create` makes one");
+    } else if keys.more {
+        output::say("there are more; `--limit N` shows more of them");
     }
     output.data(&keys, |keys| view::key::table(&keys.api_keys))?;
     Ok(Exit::Ok)
 }
 
-async fn pages(server: &Server, args: &ListArgs) -> Result<Keys, Failure> {
-    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+async fn pages(server: &Server, tenant: &TenantArgs, limit: u32) -> Result<Keys, Failure> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut keys = Vec::new();
     let mut page_token = String::new();
     loop {
         let request = server.request(ListApiKeysRequest {
-            parent: args.tenant.parent(),
+            parent: tenant.parent(),
             page_size: super::session::page_size(limit - keys.len()),
             page_token,
         });
@@ -205,23 +211,50 @@ struct Revoked {
     name: String,
     /// Whether it was live until now.
     was_live: bool,
+    /// Whether it was only looked at.
+    dry_run: bool,
+}
+
+impl Revoked {
+    fn people(&self) -> String {
+        let words = match (self.was_live, self.dry_run) {
+            (true, false) => "revoked",
+            (true, true) => "would revoke it",
+            (false, false) => "it had ended already; nothing changed",
+            (false, true) => "it has ended already; nothing would change",
+        };
+        words.to_owned()
+    }
 }
 
 async fn revoke(args: RevokeArgs, output: &Output) -> Result<Exit, Failure> {
     let name = args.tenant.name("apiKeys", &args.id)?;
     let server = args.server.connect().await?;
-    let request = server.request(RevokeApiKeyRequest {
-        name: name.clone(),
-        reason: args.reason,
-    });
-    let answer = server.admin().revoke_api_key(request).await?.into_inner();
+    let was_live = if args.dry_run {
+        is_live(&server, &args.tenant, &name).await?
+    } else {
+        let request = server.request(RevokeApiKeyRequest {
+            name: name.clone(),
+            reason: args.reason,
+        });
+        let answer = server.admin().revoke_api_key(request).await?;
+        answer.into_inner().was_live
+    };
     let revoked = Revoked {
         name,
-        was_live: answer.was_live,
+        was_live,
+        dry_run: args.dry_run,
     };
-    output.data(&revoked, |revoked| match revoked.was_live {
-        true => "revoked".to_owned(),
-        false => "it had ended already; nothing changed".to_owned(),
-    })?;
+    output.data(&revoked, Revoked::people)?;
     Ok(Exit::Ok)
+}
+
+/// Whether a key lives, from the list of keys: a single one cannot be read.
+async fn is_live(server: &Server, tenant: &TenantArgs, name: &str) -> Result<bool, Failure> {
+    let keys = pages(server, tenant, u32::MAX).await?;
+    match keys.api_keys.iter().find(|key| key.name == name) {
+        Some(key) => Ok(key.state == "live"),
+        None => Err(Failure::new(Exit::NotFound, "there is no such API key")
+            .next("`sidegate key list` shows the keys kept")),
+    }
 }

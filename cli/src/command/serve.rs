@@ -85,6 +85,10 @@ pub(super) fn failure(err: &StartError) -> Failure {
         StartError::Bind(_) => failure.next(
             "take other ports: `sidegate dev --port 0`, or `SIDEGATE__LISTEN__HTTP=127.0.0.1:PORT`",
         ),
+        StartError::Store(OpenError::Held(dir)) => failure.next(format!(
+            "`sidegate status --data-dir {}` shows what runs there",
+            dir.display()
+        )),
         _ => failure,
     }
 }

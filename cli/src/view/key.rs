@@ -1,5 +1,7 @@
 //! API keys as they are printed.
 
+use std::time::SystemTime;
+
 use proto::admin::v1;
 use serde::Serialize;
 use serde_json::Value;
@@ -14,6 +16,8 @@ pub struct KeyView {
     pub id: String,
     /// Its resource name.
     pub name: String,
+    /// `live`, `expired` by this machine's clock, or `revoked`.
+    pub state: &'static str,
     /// What people call it.
     pub display_name: String,
     /// For whom it acts.
@@ -40,6 +44,7 @@ impl From<v1::ApiKey> for KeyView {
     fn from(key: v1::ApiKey) -> Self {
         Self {
             id: short_name(&key.name).to_owned(),
+            state: state(&key, SystemTime::now()),
             name: key.name,
             display_name: key.display_name,
             subject: principal(key.subject),
@@ -52,6 +57,18 @@ impl From<v1::ApiKey> for KeyView {
             revoke_time: time(key.revoke_time),
             revocation: non_empty(key.revocation),
         }
+    }
+}
+
+fn state(key: &v1::ApiKey, now: SystemTime) -> &'static str {
+    let is_over =
+        |end: prost_types::Timestamp| SystemTime::try_from(end).is_ok_and(|end| end <= now);
+    if key.revoke_time.is_some() {
+        "revoked"
+    } else if key.expire_time.is_some_and(is_over) {
+        "expired"
+    } else {
+        "live"
     }
 }
 
@@ -82,11 +99,12 @@ impl KeyView {
 pub fn table(keys: &[KeyView]) -> String {
     output::table(
         [
-            "KEY", "NAME", "SUBJECT", "SCOPES", "CREATED", "ENDS", "REVOKED",
+            "KEY", "STATE", "NAME", "SUBJECT", "SCOPES", "CREATED", "ENDS", "REVOKED",
         ],
         keys.iter().map(|key| {
             [
                 key.id.clone(),
+                key.state.to_owned(),
                 key.display_name.clone(),
                 key.subject.clone().unwrap_or_default(),
                 key.scopes_text(),
@@ -96,4 +114,29 @@ pub fn table(keys: &[KeyView]) -> String {
             ]
         }),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn a_key_lives_until_it_ends_or_is_revoked() {
+        let at = |seconds| Some(prost_types::Timestamp { seconds, nanos: 0 });
+        for (expire_time, revoke_time, expected) in [
+            (None, None, "live"),
+            (at(11), None, "live"),
+            (at(10), None, "expired"),
+            (at(10), at(9), "revoked"),
+        ] {
+            let key = v1::ApiKey {
+                expire_time,
+                revoke_time,
+                ..v1::ApiKey::default()
+            };
+            assert_eq!(state(&key, UNIX_EPOCH + Duration::from_secs(10)), expected);
+        }
+    }
 }

@@ -77,14 +77,15 @@ impl StatusView {
             true => self.store.clone(),
             false => format!("{} (does not answer)", self.store),
         };
-        let head = output::pairs([
+        let head = [
             ("version", self.version.clone()),
             ("started", short_time(self.start_time.as_ref())),
             ("listens", self.listeners.join(", ")),
             ("store", store),
             ("sessions", format!("{} live", self.live_session_count)),
-        ]);
-        format!("{head}\n{}", self.policy.people())
+        ];
+        let pairs = output::pairs(head.into_iter().chain(self.policy.pairs()));
+        format!("{pairs}{}", self.policy.refusal())
     }
 }
 
@@ -92,20 +93,26 @@ impl PolicyView {
     /// The policy for people; a file that was refused is shown in full.
     #[must_use]
     pub fn people(&self) -> String {
-        let head = output::pairs([
+        format!("{}{}", output::pairs(self.pairs()), self.refusal())
+    }
+
+    fn pairs(&self) -> [(&'static str, String); 3] {
+        [
             ("policy", format!("{} from {}", self.version, self.file)),
             ("loaded", short_time(self.load_time.as_ref())),
             ("operations", self.operation_count.to_string()),
-        ]);
-        match &self.last_error {
-            None => head,
-            Some(error) => {
-                let at = short_time(self.last_error_time.as_ref());
-                let title = style::bad(&format!(
-                    "the file was read again at {at} and refused; the policy above stays in force:"
-                ));
-                format!("{head}\n\n{title}\n{error}")
-            }
-        }
+        ]
+    }
+
+    /// What was wrong with the file when it was last read; empty for nothing.
+    fn refusal(&self) -> String {
+        let Some(error) = &self.last_error else {
+            return String::new();
+        };
+        let at = short_time(self.last_error_time.as_ref());
+        let title = style::bad(&format!(
+            "the file was read again at {at} and refused; the policy above stays in force:"
+        ));
+        format!("\n\n{title}\n{error}")
     }
 }

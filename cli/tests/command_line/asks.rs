@@ -79,6 +79,10 @@ fn status_health_and_reload_answer() {
     std::fs::write(&app, good.replace("require_any", "require_sum")).unwrap();
     let refused = dev.ask(&["reload"]);
     assert_eq!(refused.code, 3, "{refused:?}");
+    assert!(
+        refused.stderr.starts_with("error: unknown key"),
+        "{refused:?}"
+    );
     let status = dev.ask(&["status"]).json();
     assert!(
         status["policy"]["last_error"]
@@ -120,4 +124,32 @@ fn what_the_data_socket_does_not_serve_names_the_admin_socket() {
     let ran = run(dev.dir.path(), &["status", "--addr", "unix:sidegate.sock"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stderr.contains("admin.sock"), "{ran:?}");
+}
+
+#[test]
+fn a_cookie_and_an_api_key_are_judged_by_the_running_sidegate() {
+    let dev = Dev::start();
+    let cookie = dev
+        .ask(&["session", "create", "--subject", "rita", "--kind", "cookie"])
+        .json();
+    let key = dev
+        .ask(&["key", "create", "--name", "ci", "--subject", "rita"])
+        .json();
+    let cookie = cookie["token"].as_str().unwrap();
+    let key = key["key"].as_str().unwrap();
+    for (flag, secret, strategy) in [
+        ("--cookie", cookie.to_owned(), "cookie"),
+        ("--cookie", format!("__Host-session={cookie}"), "cookie"),
+        ("--api-key", key.to_owned(), "api_key"),
+        ("--api-key", format!("X-API-Key: {key}"), "api_key"),
+    ] {
+        std::fs::write(dev.path("secret"), secret).unwrap();
+        let can = dev.ask(&["can", "DELETE /books/b1", flag, "@secret"]);
+        assert_eq!(can.code, 0, "{flag}: {can:?}");
+        assert_eq!(can.json()["credential"]["strategy"], strategy, "{can:?}");
+    }
+    std::fs::write(dev.path("secret"), format!("other={cookie}")).unwrap();
+    let other = dev.ask(&["can", "DELETE /books/b1", "--cookie", "@secret"]);
+    assert_eq!(other.code, 11, "{other:?}");
+    assert!(other.stderr.contains("`NAME=VALUE`"), "{other:?}");
 }

@@ -205,3 +205,31 @@ fn a_file_that_does_not_load_ends_with_3_and_its_faults_on_stderr() {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
 }
+
+#[test]
+fn a_secret_comes_from_stdin_or_a_file_once_and_never_from_an_argument() {
+    let dir = shop(&shop_text());
+    std::fs::write(dir.path().join("secret"), "topsecret").unwrap();
+    for (args, code, words) in [
+        (&["--cookie", "-"][..], 11, ""),
+        (&["--api-key", "-"], 11, ""),
+        (&["--cookie", "@secret"], 11, ""),
+        (&["--cookie", "topsecret"], 2, "`--cookie -`"),
+        (&["--api-key", "topsecret"], 2, "`--api-key @FILE`"),
+        (
+            &["--api-key", "@secret", "--cookie", "@secret"],
+            2,
+            "cannot be used with",
+        ),
+        (&["--cookie", "-", "--data", "-"], 2, "write `@FILE`"),
+    ] {
+        let call = ["can", "DELETE /books/b1", "--config", "f.yaml"];
+        let ran = run_with(dir.path(), &[&call[..], args].concat(), "topsecret");
+        assert_eq!(ran.code, code, "{args:?} {ran:?}");
+        assert!(ran.stderr.contains(words), "{args:?} {ran:?}");
+        assert!(
+            !format!("{ran:?}").contains("topsecret"),
+            "{args:?} {ran:?}"
+        );
+    }
+}

@@ -1,6 +1,9 @@
 //! `sidegate dev`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use serde_json::Value;
 
@@ -133,5 +136,67 @@ fn a_bad_file_ends_with_3_before_anything_listens() {
         let ran = run(dir.path(), args);
         assert_eq!((ran.code, ran.stdout.as_str()), (3, ""), "{ran:?}");
         assert!(ran.stderr.contains("sidegate.yaml:2:"), "{ran:?}");
+    }
+}
+
+#[test]
+fn edits_of_a_file_of_ones_own_are_seen_and_its_made_caller_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(run(dir.path(), &["init"]).code, 0);
+    std::fs::rename(
+        dir.path().join("sidegate.yaml"),
+        dir.path().join("books.yaml"),
+    )
+    .unwrap();
+    let dev = Dev::start_in(
+        dir,
+        &["dev", "--config", "books.yaml", "--port", "0", "-o", "json"],
+    );
+    let file = dev.path("books.yaml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    assert!(!before.contains("callers"));
+    let edited = before.replace("GET /books", "GET /titles");
+    std::fs::write(&file, &edited).unwrap();
+    let start = std::time::Instant::now();
+    while run(dev.dir.path(), &["can", "GET /titles"]).code != 0 {
+        assert!(start.elapsed().as_secs() < 30, "the edit was not seen");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let answer = authorize(&dev, "/titles");
+    assert_eq!(answer["outcome"], "OUTCOME_ALLOW", "{answer}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), edited);
+}
+
+/// Asks about `GET target` over HTTP, as the caller that `dev` made.
+fn authorize(dev: &Dev, target: &str) -> Value {
+    let http = dev.ready["http"][0].as_str().unwrap();
+    let token = std::fs::read_to_string(dev.ready["token_file"].as_str().unwrap()).unwrap();
+    let wire = serde_json::json!({ "wire": {
+        "kind": "WIRE_KIND_HTTP", "authority": "localhost", "method": "GET", "target": target,
+    }});
+    let mut curl = Command::new("curl");
+    curl.args(["-sS", "-K", "-", "--data-binary", &wire.to_string()])
+        .arg(format!(
+            "http://{http}/sidegate.v1.AuthorizationService/Authorize"
+        ))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let headers = format!(
+        "header = \"authorization: Bearer {}\"\nheader = \"content-type: application/json\"\n",
+        token.trim()
+    );
+    finish(&mut curl, &headers).json()
+}
+
+#[test]
+fn a_policy_file_that_is_not_there_or_a_directory_says_what_to_type() {
+    let dir = tempfile::tempdir().unwrap();
+    for (config, code, words) in [
+        ("none.yaml", 3, "`sidegate init`"),
+        (".", 2, "`sidegate dev .`"),
+    ] {
+        let ran = run(dir.path(), &["dev", "--config", config]);
+        assert_eq!(ran.code, code, "{ran:?}");
+        assert!(ran.stderr.contains(words), "{ran:?}");
     }
 }

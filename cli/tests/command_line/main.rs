@@ -21,4 +21,6 @@ mod run;
 #[cfg(test)]
 mod running;
 #[cfg(test)]
+mod serve;
+#[cfg(test)]
 mod sessions;

@@ -129,7 +129,7 @@ fn who_calls_is_said_once_and_well() {
         (
             &["can", "GET /x", "--config", "f.yaml", "--token", "-"],
             2,
-            &["there is no token"],
+            &["there is nothing to read"],
         ),
         (
             &[

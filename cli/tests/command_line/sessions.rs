@@ -142,7 +142,15 @@ fn an_api_key_is_made_listed_without_itself_and_revoked() {
     let listed = dev.ask(&["key", "list"]);
     assert!(!listed.stdout.contains(key));
     assert_eq!(listed.json()["api_keys"][0]["display_name"], "ci");
+    let tried = dev.ask(&["key", "revoke", id, "--dry-run"]).json();
+    assert_eq!(tried["was_live"], true);
+    assert_eq!(
+        dev.ask(&["key", "list"]).json()["api_keys"][0]["state"],
+        "live"
+    );
     assert_eq!(dev.ask(&["key", "revoke", id]).json()["was_live"], true);
+    let tried = dev.ask(&["key", "revoke", id, "--dry-run"]).json();
+    assert_eq!(tried["was_live"], false);
     assert_eq!(dev.ask(&["key", "revoke", id]).json()["was_live"], false);
 }
 
@@ -155,8 +163,29 @@ fn what_is_not_there_ends_with_5() {
         ["session", "get"],
         ["session", "rotate"],
         ["session", "revoke"],
+        ["key", "revoke"],
     ] {
         let ran = dev.ask(&[&args[..], &[id]].concat());
         assert_eq!(ran.code, 5, "{args:?}: {ran:?}");
     }
+}
+
+#[test]
+fn a_rotation_that_is_only_tried_changes_nothing_and_ends_as_the_rotation_would() {
+    let dev = Dev::start();
+    let made = dev.ask(&["session", "create", "--subject", "u1"]).json();
+    let id = made["session"]["id"].as_str().unwrap();
+    let rotate = |more: &[&str]| dev.ask(&[&["session", "rotate", id][..], more].concat());
+    let tried = rotate(&["--dry-run"]);
+    assert_eq!(tried.json()["session"]["etag"], made["session"]["etag"]);
+    assert!(!tried.stdout.contains("sg1_"), "{tried:?}");
+    for dry_run in [&["--dry-run"][..], &[]] {
+        let stale = rotate(&[&["--etag", "\"99\""], dry_run].concat());
+        assert_eq!(stale.code, 8, "{dry_run:?} {stale:?}");
+    }
+    let why = dev.ask(&["session", "get", id]).json();
+    assert_eq!(why["etag"], made["session"]["etag"]);
+    dev.ask(&["session", "revoke", id]);
+    let codes = [&["--dry-run"][..], &[]].map(|dry_run| rotate(dry_run).code);
+    assert_eq!(codes[0], codes[1], "{codes:?}");
 }

@@ -12,7 +12,6 @@ use auth_core::{
         source::{Disk, Document},
     },
 };
-use sidecar::config::Source;
 
 use super::shop;
 use crate::{exit::Exit, failure::Failure, output};
@@ -20,41 +19,56 @@ use crate::{exit::Exit, failure::Failure, output};
 /// The name of the caller.
 const CALLER: &str = "dev";
 
-/// What to run on for this file, and the file of a caller's token.
+/// Who may ask.
+pub(super) enum Callers {
+    /// The file names callers; the token file of one of them, where one has any.
+    Named(Option<PathBuf>),
+    /// The file names none; the token file of the one that was made.
+    Made(PathBuf),
+}
+
+impl Callers {
+    /// The file of a caller's token.
+    pub(super) fn token_file(&self) -> Option<&Path> {
+        match self {
+            Self::Named(path) => path.as_deref(),
+            Self::Made(path) => Some(path),
+        }
+    }
+}
+
+/// Who may ask a Sidegate that runs on this file.
 ///
 /// # Errors
 ///
 /// Returns [`Failure`] when the file does not load or no token can be made.
-pub(super) fn read(
-    file: &Path,
-    data_dir: Option<&Path>,
-) -> Result<(Source, Option<PathBuf>), Failure> {
-    let mut documents = Document::load(file, &Disk).map_err(|err| Failure::policy(&err))?;
+pub(super) fn callers(file: &Path, data_dir: Option<&Path>) -> Result<Callers, Failure> {
+    let documents = Document::load(file, &Disk).map_err(|err| Failure::policy(&err))?;
     let folder = file.parent().unwrap_or(Path::new(""));
-    let claims = claims(&documents);
-    let Some(main) = documents.first_mut() else {
-        return Ok((Source::File(file.to_owned()), None));
-    };
-    if !main.file.callers.is_empty() {
-        let named = main
-            .file
-            .callers
-            .values()
-            .find_map(|c| c.token_file.clone());
-        let token_file = named.map(|named| folder.join(named.value));
-        return Ok((Source::File(file.to_owned()), token_file));
+    if let Some(main) = documents.first()
+        && !main.file.callers.is_empty()
+    {
+        let mut callers = main.file.callers.values();
+        let named = callers.find_map(|caller| caller.token_file.clone());
+        return Ok(Callers::Named(named.map(|named| folder.join(named.value))));
     }
     let data_dir = data_dir.map_or_else(|| folder.join(DEFAULT_DATA_DIR), Path::to_owned);
     let token_file = token_in(&data_dir)?;
-    let caller = caller(&token_file, claims);
-    main.file
-        .callers
-        .insert(CALLER.to_owned(), At::nowhere(caller));
-    output::say(
-        "the file names no callers, so one was made for this run; changes of the file are seen \
-         at the next start",
-    );
-    Ok((Source::Documents(documents), Some(token_file)))
+    output::say("the file names no callers, so one was made for this run; the file stays as it is");
+    Ok(Callers::Made(token_file))
+}
+
+/// Puts the caller that was made into documents that name none.
+pub(super) fn add_caller(documents: &mut [Document], token_file: &Path) {
+    let claims = claims(documents);
+    if let Some(main) = documents.first_mut()
+        && main.file.callers.is_empty()
+    {
+        let caller = caller(token_file, claims);
+        main.file
+            .callers
+            .insert(CALLER.to_owned(), At::nowhere(caller));
+    }
 }
 
 fn token_in(data_dir: &Path) -> Result<PathBuf, Failure> {

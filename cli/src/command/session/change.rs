@@ -7,9 +7,9 @@ use clap::{Args, ValueEnum};
 use proto::v1::{CreateSessionRequest, RotateSessionRequest, SignIn, TokenKind};
 use serde::Serialize;
 
-use super::TenantArgs;
+use super::{TenantArgs, read};
 use crate::{
-    connect::{ServerArgs, span},
+    connect::{Server, ServerArgs, span},
     exit::Exit,
     failure::Failure,
     input,
@@ -121,6 +121,7 @@ pub(super) async fn create(args: CreateArgs, output: &Output) -> Result<Exit, Fa
 const ROTATE_EXAMPLES: &str = "\
 Examples:
   sidegate session rotate ID
+  sidegate session rotate ID --dry-run
   sidegate session rotate ID --etag '\"3\"' -o json";
 
 /// Arguments of `session rotate`.
@@ -132,6 +133,9 @@ pub(super) struct RotateArgs {
     /// The etag last read; when the session has changed since, nothing happens.
     #[arg(long, value_name = "ETAG", default_value = "")]
     etag: String,
+    /// Only tells what it would do; the token stays.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     tenant: TenantArgs,
     #[command(flatten)]
@@ -141,6 +145,9 @@ pub(super) struct RotateArgs {
 pub(super) async fn rotate(args: RotateArgs, output: &Output) -> Result<Exit, Failure> {
     let name = args.tenant.name("sessions", &args.id)?;
     let server = args.server.connect().await?;
+    if args.dry_run {
+        return try_rotation(&server, &args, name, output).await;
+    }
     let request = server.request(RotateSessionRequest {
         name,
         etag: args.etag,
@@ -155,4 +162,44 @@ pub(super) async fn rotate(args: RotateArgs, output: &Output) -> Result<Exit, Fa
         token: answer.token,
     };
     rotated.print(output)
+}
+
+/// A rotation that was only tried.
+#[derive(Debug, Serialize)]
+struct Tried {
+    /// The session as it is and stays.
+    session: SessionView,
+    /// Whether it was only looked at: always.
+    dry_run: bool,
+}
+
+/// Ends as the rotation would: well, not found, or in conflict.
+async fn try_rotation(
+    server: &Server,
+    args: &RotateArgs,
+    name: String,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let session = SessionView::from(read::read(server, name).await?);
+    if session.state != "live" {
+        let message = format!("the session has ended: {}", session.state);
+        let why = format!("`sidegate session why {}` tells who ended it", session.id);
+        return Err(Failure::new(Exit::NotFound, message).next(why));
+    }
+    if !args.etag.is_empty() && args.etag != session.etag {
+        let message = format!("the session has changed: its etag is {}", session.etag);
+        return Err(Failure::new(Exit::Conflict, message)
+            .next("read it again with `sidegate session get`, and decide anew"));
+    }
+    let tried = Tried {
+        session,
+        dry_run: true,
+    };
+    output.data(&tried, |it| {
+        format!(
+            "{}\n\nwould get a new token; the old one would die at once",
+            it.session.people()
+        )
+    })?;
+    Ok(Exit::Ok)
 }
