@@ -3,7 +3,7 @@
 //! It goes to the app with an allow and comes back to read or change the session. Nobody outside
 //! can read or make one, only the caller it names may use it, and it ends after five minutes.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     caller::Caller,
@@ -68,17 +68,17 @@ pub struct CallHandle {
     /// When it was made.
     pub issued_at: Timestamp,
     /// The caller that may use it.
-    pub caller: String,
+    pub caller: Arc<str>,
     /// Whose sessions count.
     pub tenant: Tenant,
     /// The kind of wire.
     pub kind: WireKind,
     /// The app.
-    pub app: String,
+    pub app: Arc<str>,
     /// The operation.
-    pub operation: String,
+    pub operation: Arc<str>,
     /// The strategy that found the session; empty when anonymous.
-    pub strategy: String,
+    pub strategy: Arc<str>,
     /// The connection, where there is one.
     pub connection_id: String,
     /// What the edge can deliver.
@@ -178,12 +178,12 @@ impl CallHandle {
         }
         let handle = Self {
             issued_at: input.time()?,
-            caller: input.text()?,
+            caller: input.text()?.into(),
             tenant: Tenant::new(&input.text()?)?,
             kind: WireKind::parse(&input.text()?)?,
-            app: input.text()?,
-            operation: input.text()?,
-            strategy: input.text()?,
+            app: input.text()?.into(),
+            operation: input.text()?.into(),
+            strategy: input.text()?.into(),
             connection_id: input.text()?,
             deliverable: input.deliverable()?,
             session: input.session()?,
@@ -206,8 +206,9 @@ impl Writer {
 
     fn text(&mut self, text: &str) {
         let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+        let text = text.as_bytes().get(..usize::from(length));
         self.0.extend_from_slice(&length.to_be_bytes());
-        self.0.extend(text.bytes().take(usize::from(length)));
+        self.0.extend_from_slice(text.unwrap_or_default());
     }
 }
 

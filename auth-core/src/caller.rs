@@ -1,6 +1,6 @@
 //! Callers: the processes that ask Sidegate, and what each may do (R25). Not the end users.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -78,7 +78,7 @@ const ANY_NAMESPACE: &str = "*";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// Its name in logs, events and sealed calls.
-    pub name: Box<str>,
+    pub name: Arc<str>,
     /// The tenant it belongs to.
     pub tenant: Tenant,
     /// What it may do.

@@ -14,7 +14,7 @@ mod token;
 pub use self::{
     api_key::{ApiKey, api_key, api_key_values},
     authorization::{Authorization, authorization, authorization_values},
-    cookie::{Cookies, cookie_values},
+    cookie::{CookieName, Cookies, cookie_values},
     token::{API_KEY_PREFIX, ApiKeyText, SESSION_TOKEN_PREFIX, TokenText},
 };
 

@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 use crate::{
     cookie::Cookie,
     grammar::{
-        ApiKey, ApiKeyText, Authorization, Cookies, TokenText, api_key, api_key_values,
+        ApiKey, ApiKeyText, Authorization, CookieName, Cookies, TokenText, api_key, api_key_values,
         authorization_values, cookie_values,
     },
     live::Session,
@@ -98,8 +98,23 @@ pub struct CookieStrategy {
     pub name: Arc<str>,
     /// The cookie.
     pub cookie: Cookie,
+    /// Its name, prepared for looking for it.
+    pub(crate) sought: CookieName,
     /// What its sessions carry of scopes.
     pub scopes: ScopesOf,
+}
+
+impl CookieStrategy {
+    /// The strategy of this name for this cookie.
+    #[must_use]
+    pub fn new(name: Arc<str>, cookie: Cookie, scopes: ScopesOf) -> Self {
+        Self {
+            name,
+            sought: CookieName::new(&cookie.name),
+            cookie,
+            scopes,
+        }
+    }
 }
 
 /// A strategy that a Rust program registered by name. It counts as explicit and must not block.
@@ -345,7 +360,7 @@ fn find_cookie<'c>(
     call: &'c Call,
 ) -> Result<Option<Presented<'c>>, Conflict> {
     let lines = values(call, CredentialSource::Cookie, "");
-    Ok(match cookie_values(lines, &strategy.cookie.name) {
+    Ok(match cookie_values(lines, &strategy.sought) {
         Cookies::Absent => None,
         Cookies::Many => return Err(Conflict),
         Cookies::Malformed => Some(Presented::Malformed),

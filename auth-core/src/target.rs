@@ -123,12 +123,13 @@ impl<'a> Target<'a> {
             Some((path, query)) => (path, Some(query)),
             None => (raw, None),
         };
-        if path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        let is_dots = |segment| matches!(segment, "." | "..");
+        if seen.leading_dot && path.split('/').any(is_dots) {
             return Err(TargetError::DotSegment);
         }
-        let path = match seen {
-            Seen::Plain => Cow::Borrowed(path),
-            Seen::Escapes => Cow::Owned(escape::decode_path(path)?),
+        let path = match seen.escapes {
+            false => Cow::Borrowed(path),
+            true => Cow::Owned(escape::decode_path(path)?),
         };
         Ok(Self { raw, path, query })
     }
@@ -245,14 +246,17 @@ fn check_form(raw: &[u8]) -> Result<(), TargetError> {
     }
 }
 
-enum Seen {
-    Plain,
-    Escapes,
+/// What asks for a closer look.
+#[derive(Default)]
+struct Seen {
+    escapes: bool,
+    /// A segment that begins with a dot.
+    leading_dot: bool,
 }
 
 /// Looks at every byte once; what it lets through is ASCII.
 fn scan(raw: &[u8]) -> Result<Seen, TargetError> {
-    let mut seen = Seen::Plain;
+    let mut seen = Seen::default();
     let mut in_query = false;
     let mut last = 0;
     for &byte in raw {
@@ -267,7 +271,8 @@ fn scan(raw: &[u8]) -> Result<Seen, TargetError> {
             b';' => return Err(TargetError::MatrixParameter),
             b'/' if last == b'/' => return Err(TargetError::EmptySegment),
             b'"' | b'<' | b'>' | b'`' | b'{' | b'}' => return Err(TargetError::IllegalCharacter),
-            b'%' => seen = Seen::Escapes,
+            b'%' => seen.escapes = true,
+            b'.' if last == b'/' => seen.leading_dot = true,
             _ => {}
         }
         last = byte;

@@ -37,12 +37,12 @@ impl Engine {
         let token = authenticated.token.as_ref().map(|token| token.hash);
         let handle = CallHandle {
             issued_at: now,
-            caller: caller.name.to_string(),
+            caller: caller.name.clone(),
             tenant: call.tenant.clone(),
             kind: call.kind.clone(),
-            app: app.name.to_string(),
-            operation: operation.name.to_string(),
-            strategy: session.map_or(String::new(), |session| session.strategy.to_string()),
+            app: app.name.clone(),
+            operation: operation.name.clone(),
+            strategy: session.map_or_else(|| "".into(), |session| session.strategy.clone()),
             connection_id: call.connection_id.clone(),
             deliverable: call.deliverable,
             session: call_session(session, token, authenticated.key),
@@ -173,12 +173,10 @@ pub(super) fn dead_cookie(
             .filter(cookies)
             .map(|credential| &*credential.value)
     };
-    let presented = policy.strategies.cookies().find(|strategy| {
-        !matches!(
-            cookie_values(lines(), &strategy.cookie.name),
-            Cookies::Absent
-        )
-    });
+    let presented = policy
+        .strategies
+        .cookies()
+        .find(|strategy| !matches!(cookie_values(lines(), &strategy.sought), Cookies::Absent));
     presented.map(expire).into_iter().collect()
 }
 

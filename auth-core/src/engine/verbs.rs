@@ -272,7 +272,7 @@ impl Engine {
             token: token.hash(),
         };
         let call = self.reseal(CallHandle {
-            strategy: strategy.to_string(),
+            strategy: strategy.clone(),
             session,
             ..handle
         })?;
@@ -635,7 +635,7 @@ fn token_kind(policy: &Policy, handle: &CallHandle) -> Result<TokenKind, Session
     let cookie = handle.deliverable.cookie && policy.strategies.cookie().is_some();
     let bearer = handle.deliverable.token && policy.strategies.opaque_bearer().is_some();
     match (cookie, bearer) {
-        (_, true) if handle.strategy == "bearer" => Ok(TokenKind::Bearer),
+        (_, true) if *handle.strategy == *"bearer" => Ok(TokenKind::Bearer),
         (true, _) => Ok(TokenKind::Cookie),
         (false, true) => Ok(TokenKind::Bearer),
         (false, false) => Err(SessionError::NotDeliverable(

@@ -1,3 +1,5 @@
+use memchr::memmem::Finder;
+
 /// The longest value of a cookie that is read, in bytes (C-05).
 const MAX_VALUE_BYTES: usize = 4096;
 
@@ -14,21 +16,41 @@ pub enum Cookies<'a> {
     Many,
 }
 
+/// The name of a cookie, prepared for looking for it in many lines.
+#[derive(Clone, Debug)]
+pub struct CookieName {
+    finder: Finder<'static>,
+}
+
+impl CookieName {
+    /// Prepares a name.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        Self {
+            finder: Finder::new(name).into_owned(),
+        }
+    }
+}
+
 /// Reads the values of the cookie `name` from all `Cookie` lines of a call; the crumbs of HTTP/2 are lines.
 ///
 /// This is the plain grammar of RFC 6265: quotes hide no `;`, there is no `$Version` mode (C-04), and the
 /// name is compared as it stands, so `__host-session` is another cookie than `__Host-session` (C-02).
 /// Some proxies join lines with a comma, which no value of ours holds: `a=1,__Host-session=x` is therefore
 /// seen as a malformed cookie of ours, and not as part of `a`.
-pub fn cookie_values<'a>(lines: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Cookies<'a> {
+pub fn cookie_values<'a>(
+    lines: impl IntoIterator<Item = &'a [u8]>,
+    name: &CookieName,
+) -> Cookies<'a> {
+    let name = &name.finder;
     let mut found = Cookies::Absent;
     for line in lines {
         // Lines are long and mostly other people's cookies: the name is looked for first, and then
         // what stands around it.
-        for at in memchr::memmem::find_iter(line, name) {
+        for at in name.find_iter(line) {
             let (before, rest) = line.split_at(at);
             let after = rest
-                .get(name.len()..)
+                .get(name.needle().len()..)
                 .and_then(|rest| rest.strip_prefix(b"="));
             let Some(after) = after else { continue };
             match before.iter().rev().find(|byte| !is_blank(byte)) {
@@ -145,7 +167,10 @@ mod tests {
             (&["a=1,__Host-session=x; __Host-session=y"], Many),
             (&["a=1,b=2; __Host-session=x"], One("x")),
         ] {
-            let found = cookie_values(lines.iter().map(|line| line.as_bytes()), NAME);
+            let found = cookie_values(
+                lines.iter().map(|line| line.as_bytes()),
+                &CookieName::new(NAME),
+            );
             assert_eq!(found, expected, "{lines:?}");
         }
     }
@@ -153,18 +178,24 @@ mod tests {
     #[test]
     fn a_value_beyond_the_limit_is_malformed() {
         let line = format!("{NAME}={}", "a".repeat(MAX_VALUE_BYTES));
-        assert!(matches!(cookie_values([line.as_bytes()], NAME), One(_)));
-        assert_eq!(cookie_values([(line + "a").as_bytes()], NAME), Malformed);
+        assert!(matches!(
+            cookie_values([line.as_bytes()], &CookieName::new(NAME)),
+            One(_)
+        ));
+        assert_eq!(
+            cookie_values([(line + "a").as_bytes()], &CookieName::new(NAME)),
+            Malformed
+        );
     }
 
     #[test]
     fn bytes_that_are_not_utf_8_spoil_only_their_own_cookie() {
         assert_eq!(
-            cookie_values([&b"a=\xff; __Host-session=x"[..]], NAME),
+            cookie_values([&b"a=\xff; __Host-session=x"[..]], &CookieName::new(NAME)),
             One("x")
         );
         assert_eq!(
-            cookie_values([&b"__Host-session=\xff"[..]], NAME),
+            cookie_values([&b"__Host-session=\xff"[..]], &CookieName::new(NAME)),
             Malformed
         );
     }
@@ -175,13 +206,13 @@ mod tests {
             lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..4),
             name in ".{0,8}",
         ) {
-            let _ = cookie_values(lines.iter().map(Vec::as_slice), &name);
+            let _ = cookie_values(lines.iter().map(Vec::as_slice), &CookieName::new(&name));
         }
 
         #[test]
         fn a_second_value_never_gives_one(before in "[ -~]{0,20}", after in "[ -~]{0,20}") {
             let line = format!("{NAME}=x; {before}; {NAME}=y;{after}");
-            prop_assert_eq!(cookie_values([line.as_bytes()], NAME), Many);
+            prop_assert_eq!(cookie_values([line.as_bytes()], &CookieName::new(NAME)), Many);
         }
     }
 }

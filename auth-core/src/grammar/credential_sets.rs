@@ -284,6 +284,10 @@ fn header_sets_are_read_alike_however_they_were_joined() {
             "{headers:?}"
         );
         assert_eq!(api_key_values(of("x-api-key")), *key, "{headers:?}");
-        assert_eq!(cookie_values(of("cookie"), "s"), *cookie, "{headers:?}");
+        assert_eq!(
+            cookie_values(of("cookie"), &CookieName::new("s")),
+            *cookie,
+            "{headers:?}"
+        );
     }
 }

@@ -82,11 +82,7 @@ fn default_strategies() -> Strategies {
         issuers: None,
         scopes,
     };
-    let cookie = CookieStrategy {
-        name: "cookie".into(),
-        cookie: Cookie::default(),
-        scopes,
-    };
+    let cookie = CookieStrategy::new("cookie".into(), Cookie::default(), scopes);
     Strategies {
         all: [Strategy::Bearer(bearer), Strategy::Cookie(cookie)].into(),
     }
@@ -298,11 +294,7 @@ impl Compiler<'_> {
             format!("cookie.{}", cookie.name).into()
         };
         let scopes = self.scopes(at, "cookie", file.scopes);
-        Some(Strategy::Cookie(CookieStrategy {
-            name,
-            cookie,
-            scopes,
-        }))
+        Some(Strategy::Cookie(CookieStrategy::new(name, cookie, scopes)))
     }
 
     fn age(&mut self, file: Option<&At<String>>) -> Option<CookieAge> {
