@@ -29,7 +29,7 @@ Exit codes: 0 done or allowed, 1 unexpected, 2 usage, 3 bad file, 4 cases failed
     after_help = EXIT_CODES,
     help_template = TEMPLATE,
     subcommand_required = true,
-    arg_required_else_help = false
+    arg_required_else_help = true
 )]
 pub struct Cli {
     /// The form of data on stdout.

@@ -10,7 +10,11 @@
 
 #![forbid(unsafe_code)]
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
@@ -27,7 +31,7 @@ pub mod stated;
 pub mod style;
 pub mod view;
 
-use crate::{args::Cli, exit::Exit, output::Output};
+use crate::{args::Cli, exit::Exit, failure::Failure, output::Output};
 
 /// Parses the arguments, does what they say, and gives the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -45,15 +49,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             } else {
                 Exit::Ok
             };
-            return err.print().map_or(Exit::Unexpected, |()| exit).into();
+            let printed = err.print().and_then(|()| io::stdout().flush());
+            return printed.map_or_else(|err| failed(&err.into()), |()| exit.into());
         }
     };
     let output = Output::new(cli.output);
     match command::run(cli.command, &output) {
         Ok(exit) => exit.into(),
-        Err(failure) => {
-            output::say(&failure.render());
-            failure.exit.into()
-        }
+        Err(failure) => failed(&failure),
     }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    output::say(&failure.render());
+    failure.exit.into()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 /// One thing that is wrong: where, what, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,15 +69,13 @@ impl Diagnostic {
                     .line_start(self.line)
                     .annotation(AnnotationKind::Primary.span(range)),
             );
+        } else {
+            group = group.element(Origin::path(self.file.as_str()));
         }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
-        if self.line > 0 {
-            renderer.render(&[group])
-        } else {
-            format!("{}\n  in {}", renderer.render(&[group]), self.file)
-        }
+        renderer.render(&[group])
     }
 
     /// The bytes of the source line that are meant.

@@ -40,7 +40,7 @@ Examples:
 
 /// Arguments of `key`.
 #[derive(Debug, Args)]
-#[command(before_help = EXAMPLES)]
+#[command(before_help = EXAMPLES, arg_required_else_help = true)]
 pub struct KeyArgs {
     #[command(subcommand)]
     verb: KeyVerb,

@@ -13,9 +13,18 @@ Examples:
   sidegate serve --config /etc/sidegate/sidegate.yaml
   SIDEGATE__LISTEN__HTTP=127.0.0.1:9000 sidegate serve";
 
+const OTHER_USERS: &str = "\
+Services of other users: the data directory is open to its owner alone, and so are the sockets in
+it. Either give gRPC a socket elsewhere, and name each service by its user id:
+  listen: { grpc: [ \"unix:/run/sidegate/sidegate.sock\" ] }
+  callers: { shop: { uid: 1001, may: [ authorize, session.self ] } }
+or name it by a token in a file of mode 0600 that it has a copy of, and let it call by TCP:
+  listen: { grpc: [ \"127.0.0.1:7480\" ] }
+  callers: { shop: { token_file: shop.token, may: [ authorize, session.self ] } }";
+
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
-#[command(before_help = EXAMPLES)]
+#[command(before_help = EXAMPLES, after_help = OTHER_USERS)]
 pub struct ServeArgs {
     /// The policy file.
     #[arg(

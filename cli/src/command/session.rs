@@ -20,7 +20,7 @@ Examples:
 
 /// Arguments of `session`.
 #[derive(Debug, Args)]
-#[command(before_help = EXAMPLES)]
+#[command(before_help = EXAMPLES, arg_required_else_help = true)]
 pub struct SessionArgs {
     #[command(subcommand)]
     verb: SessionVerb,

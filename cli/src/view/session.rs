@@ -129,6 +129,7 @@ impl SessionView {
             ("last seen", short_time(self.last_seen_time.as_ref())),
             ("idle end", short_time(self.idle_expire_time.as_ref())),
             ("ends", short_time(self.expire_time.as_ref())),
+            ("etag", self.etag.clone()),
             (
                 "fate",
                 self.revocation

@@ -35,7 +35,9 @@ fn hold(rows: &[Row<'_>]) {
 #[test]
 fn a_word_that_is_no_command_gets_the_nearest_one() {
     hold(&[
-        (&[], 2, &["requires a subcommand"]),
+        (&[], 2, &["Examples:", "sidegate dev", "Commands:"]),
+        (&["session"], 2, &["Examples:", "revoke"]),
+        (&["key"], 2, &["Examples:", "revoke"]),
         (
             &["sesion"],
             2,
@@ -50,6 +52,18 @@ fn a_word_that_is_no_command_gets_the_nearest_one() {
         ),
         (&["-o", "jsn", "status"], 2, &["'json'"]),
         (&["completion", "bsh"], 2, &["'bash'"]),
+    ]);
+}
+
+#[test]
+fn a_policy_file_that_cannot_be_read_is_named_before_the_help() {
+    hold(&[
+        (
+            &["validate", "none.yaml"],
+            3,
+            &["--> none.yaml", "help: `sidegate init`"],
+        ),
+        (&["can", "GET /x", "--config", "."], 3, &["--> ."]),
     ]);
 }
 

@@ -134,7 +134,7 @@ impl Greeting {
         let dir = self.dir.display();
         let program = program();
         format!(
-            "{}\n{}\n{}\n  python {dir}/try_grpc.py    # pip install grpcio grpcio-reflection\n\n{}\n  \
+            "{}\n{}\n\n{}\n  python {dir}/try_grpc.py    # pip install grpcio grpcio-reflection\n\n{}\n  \
              {program} can \"DELETE /books/b1\" --config {dir}/sidegate.yaml --as rita --explain\n  \
              {program} can \"DELETE /books/b2\" --config {dir}/sidegate.yaml --as rita --explain",
             style::bold(&format!("curl (also: sh {dir}/try-curl.sh)")),
