@@ -122,6 +122,26 @@ pub struct NewSession {
     pub by: String,
 }
 
+/// A session that was made, or found by a retry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Created {
+    /// The session.
+    pub record: SessionRecord,
+    /// The sessions of its subject that made room for it, oldest first (S-13).
+    pub evicted: Vec<SessionId>,
+}
+
+impl Created {
+    /// A session that nothing had to make room for.
+    #[must_use]
+    pub const fn alone(record: SessionRecord) -> Self {
+        Self {
+            record,
+            evicted: Vec::new(),
+        }
+    }
+}
+
 /// How many live sessions a subject may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SubjectLimit {
@@ -341,7 +361,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync + 'static {
     /// Makes a session. Never changes an existing one, but for a retry of the same `request`
     /// within [`rules::REQUEST_WINDOW`]. A retry whose session has ended since makes no new one: it
     /// is [`CreateError::Exists`].
-    async fn create(&self, new: NewSession, now: Timestamp) -> Result<SessionRecord, CreateError>;
+    async fn create(&self, new: NewSession, now: Timestamp) -> Result<Created, CreateError>;
 
     /// Finds the session of a token of this kind: live, dead or unknown.
     async fn load(

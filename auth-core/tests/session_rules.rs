@@ -58,7 +58,11 @@ fn new(lifetime: u64, idle: u64) -> NewSession {
 /// What a session is after these acts, each by its present token, and the last moment.
 async fn after(acts: &[Act], lifetime: u64, idle: u64) -> (Vec<SessionRecord>, bool, Timestamp) {
     let (store, tenant) = (MemoryStore::default(), Tenant::default());
-    let made = store.create(new(lifetime, idle), START).await.unwrap();
+    let made = store
+        .create(new(lifetime, idle), START)
+        .await
+        .unwrap()
+        .record;
     let (mut token, mut now, mut seen) = (TokenHash::of(&[0]), START, vec![made]);
     let id = SessionId::from_bytes([1; 16]);
     for (number, act) in (1_u32..).zip(acts) {

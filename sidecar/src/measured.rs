@@ -13,9 +13,9 @@ use auth_core::{
     principal::Principal,
     session::{JsonObject, Revocation, SessionId, SessionRecord, Tenant, TokenHash, TokenKind},
     store::{
-        ApiKey, ApiKeyStore, Change, Changes, CreateError, Ending, ForeignHandle, ForeignSession,
-        ForeignTokenStore, Listed, Loaded, NewSession, Page, Position, Rotation, SessionFilter,
-        SessionStore, Store, StoreError, Swept, UpdateError,
+        ApiKey, ApiKeyStore, Change, Changes, CreateError, Created, Ending, ForeignHandle,
+        ForeignSession, ForeignTokenStore, Listed, Loaded, NewSession, Page, Position, Rotation,
+        SessionFilter, SessionStore, Store, StoreError, Swept, UpdateError,
     },
 };
 
@@ -88,15 +88,15 @@ impl Measured {
 
 #[async_trait]
 impl SessionStore for Measured {
-    async fn create(&self, new: NewSession, now: Timestamp) -> Result<SessionRecord, CreateError> {
+    async fn create(&self, new: NewSession, now: Timestamp) -> Result<Created, CreateError> {
         let asked = Asked::of(&new);
         let created = self.ask("create", self.inner.create(new, now)).await;
         if let Err(CreateError::LimitReached(max)) = created {
             asked.note_limit(max);
         }
-        let record = created?;
-        self.created(&asked, &record);
-        Ok(record)
+        let created = created?;
+        self.created(&asked, &created);
+        Ok(created)
     }
 
     async fn load(

@@ -8,9 +8,9 @@ use auth_core::{
     principal::Principal,
     session::{JsonObject, Revocation, SessionId, SessionRecord, Tenant, TokenHash, TokenKind},
     store::{
-        ApiKey, ApiKeyStore, Change, Changes, CreateError, Ending, ForeignHandle, ForeignSession,
-        ForeignTokenStore, Listed, Loaded, NewSession, Page, Position, Rotation, SessionFilter,
-        SessionStore, StoreError, Swept, UpdateError,
+        ApiKey, ApiKeyStore, Change, Changes, CreateError, Created, Ending, ForeignHandle,
+        ForeignSession, ForeignTokenStore, Listed, Loaded, NewSession, Page, Position, Rotation,
+        SessionFilter, SessionStore, StoreError, Swept, UpdateError,
     },
 };
 
@@ -24,7 +24,7 @@ fn down() -> StoreError {
 
 #[async_trait]
 impl SessionStore for FailingStore {
-    async fn create(&self, _: NewSession, _: Timestamp) -> Result<SessionRecord, CreateError> {
+    async fn create(&self, _: NewSession, _: Timestamp) -> Result<Created, CreateError> {
         Err(down().into())
     }
 

@@ -13,9 +13,9 @@ use crate::{
     principal::Principal,
     session::{JsonObject, Revocation, SessionId, SessionRecord, Tenant, TokenHash, TokenKind},
     store::{
-        ApiKey, ApiKeyStore, Change, Changes, CreateError, Ending, ForeignHandle, ForeignSession,
-        ForeignTokenStore, Listed, Loaded, NewSession, Page, Position, Rotation, SessionFilter,
-        SessionStore, Store, StoreError, Swept, UpdateError,
+        ApiKey, ApiKeyStore, Change, Changes, CreateError, Created, Ending, ForeignHandle,
+        ForeignSession, ForeignTokenStore, Listed, Loaded, NewSession, Page, Position, Rotation,
+        SessionFilter, SessionStore, Store, StoreError, Swept, UpdateError,
     },
 };
 
@@ -93,7 +93,7 @@ fn session(tenant: &Tenant, id: SessionId) -> Vec<Scope> {
 
 #[async_trait]
 impl SessionStore for Marking {
-    async fn create(&self, new: NewSession, now: Timestamp) -> Result<SessionRecord, CreateError> {
+    async fn create(&self, new: NewSession, now: Timestamp) -> Result<Created, CreateError> {
         let tenant = new.tenant.clone();
         let (limited, retried) = (new.limit.is_some(), new.request.is_some());
         let mut scopes: Vec<Scope> = new
@@ -110,8 +110,9 @@ impl SessionStore for Marking {
             pending.unsettled.push(Scope::Tenant(tenant.clone()));
         }
         let created = self.store.create(new, now).await;
-        if let (true, Ok(record)) = (retried, &created) {
-            pending.scopes.push(Scope::Session(tenant, record.id));
+        if let (true, Ok(created)) = (retried, &created) {
+            let id = created.record.id;
+            pending.scopes.push(Scope::Session(tenant, id));
         }
         pending.settle();
         created

@@ -248,7 +248,8 @@ impl Engine {
                 now,
             )
             .await
-            .map_err(create_error)?;
+            .map_err(create_error)?
+            .record;
         self.observer.session_changed(
             &caller.name,
             &SessionEvent::Created {

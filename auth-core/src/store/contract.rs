@@ -212,7 +212,7 @@ impl Bench {
     /// Makes what was drafted, at [`T0`].
     pub async fn make(&self, new: NewSession) -> SignedIn {
         let token = new.token;
-        let record = self.store.create(new, T0).await.unwrap();
+        let record = self.store.create(new, T0).await.unwrap().record;
         SignedIn { record, token }
     }
 

@@ -15,9 +15,9 @@ use crate::{
     principal::Principal,
     session::{JsonObject, Revocation, SessionId, SessionRecord, Tenant, TokenHash, TokenKind},
     store::{
-        ApiKey, ApiKeyStore, Change, Changes, CreateError, Ending, ForeignHandle, ForeignSession,
-        ForeignTokenStore, Listed, Loaded, NewSession, Page, Position, Rotation, SessionFilter,
-        SessionStore, StoreError, Swept, UpdateError, rules::TimeGuard,
+        ApiKey, ApiKeyStore, Change, Changes, CreateError, Created, Ending, ForeignHandle,
+        ForeignSession, ForeignTokenStore, Listed, Loaded, NewSession, Page, Position, Rotation,
+        SessionFilter, SessionStore, StoreError, Swept, UpdateError, rules::TimeGuard,
     },
 };
 
@@ -89,7 +89,7 @@ impl Default for MemoryStore {
 
 #[async_trait]
 impl SessionStore for MemoryStore {
-    async fn create(&self, new: NewSession, now: Timestamp) -> Result<SessionRecord, CreateError> {
+    async fn create(&self, new: NewSession, now: Timestamp) -> Result<Created, CreateError> {
         let now = self.time.see(now);
         let tenant = new.tenant.clone();
         self.write(&tenant, |space, log| space.create(new, now, log))

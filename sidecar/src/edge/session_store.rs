@@ -184,9 +184,9 @@ impl SessionStoreService for SessionStoreEdge {
         let (token, text) = self.mint(&tenant, subject)?;
         let id = SessionId::generate(&*self.parts.random, now).map_err(|_| random_error())?;
         let new: NewSession = wanted.session(id, tenant, token.hash(), &caller);
-        let record = self.parts.store.create(new, now).await;
+        let created = self.parts.store.create(new, now).await;
         Ok(Response::new(v1::CreateSessionResponse {
-            session: Some(record.map_err(create_error)?.into()),
+            session: Some(created.map_err(create_error)?.record.into()),
             token: text,
         }))
     }

@@ -3,7 +3,7 @@
 use auth_core::{
     principal::Principal,
     session::{RevocationCause, SessionId, SessionRecord},
-    store::{Ending, NewSession},
+    store::{Created, Ending, NewSession},
 };
 
 use super::Measured;
@@ -74,8 +74,9 @@ impl Asked {
 }
 
 impl Measured {
-    /// Counts and notes a session that was made, and the one whose place it took.
-    pub(super) fn created(&self, asked: &Asked, record: &SessionRecord) {
+    /// Counts and notes a session that was made, and those whose place it took.
+    pub(super) fn created(&self, asked: &Asked, created: &Created) {
+        let record = &created.record;
         if record.id != asked.id {
             // A retry was given what its first try made, with a new token.
             note("session_renewed", record, &asked.by);
@@ -88,17 +89,32 @@ impl Measured {
         note("session_created", record, &asked.by);
         if let Some(replaced) = &asked.replaces {
             // It may have been nobody's: only the new one is known to be the subject's.
-            let what = Ended {
-                session: Some(replaced),
-                subject: None,
-            };
-            let ending = Ending {
-                by: asked.by.clone(),
-                cause: RevocationCause::Replaced,
-                reason: String::new(),
-            };
-            self.ended(&what, &ending, 1);
+            self.made_way(asked, replaced, None, RevocationCause::Replaced);
         }
+        for evicted in &created.evicted {
+            let subject = asked.subject.as_ref();
+            self.made_way(asked, evicted, subject, RevocationCause::Evicted);
+        }
+    }
+
+    /// Counts and notes a session that ended for the one that was made.
+    fn made_way(
+        &self,
+        asked: &Asked,
+        session: &SessionId,
+        subject: Option<&Principal>,
+        cause: RevocationCause,
+    ) {
+        let what = Ended {
+            session: Some(session),
+            subject,
+        };
+        let ending = Ending {
+            by: asked.by.clone(),
+            cause,
+            reason: String::new(),
+        };
+        self.ended(&what, &ending, 1);
     }
 
     /// Counts and notes that sessions ended.

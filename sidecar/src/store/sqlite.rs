@@ -16,9 +16,9 @@ use auth_core::{
     principal::Principal,
     session::{JsonObject, Revocation, SessionId, SessionRecord, Tenant, TokenHash, TokenKind},
     store::{
-        ApiKey, ApiKeyStore, Change, Changes, CreateError, Ending, ForeignHandle, ForeignSession,
-        ForeignTokenStore, Listed, Loaded, NewSession, Page, Position, Rotation, SessionFilter,
-        SessionStore, StoreError, Swept, UpdateError, rules::TimeGuard,
+        ApiKey, ApiKeyStore, Change, Changes, CreateError, Created, Ending, ForeignHandle,
+        ForeignSession, ForeignTokenStore, Listed, Loaded, NewSession, Page, Position, Rotation,
+        SessionFilter, SessionStore, StoreError, Swept, UpdateError, rules::TimeGuard,
     },
 };
 use rusqlite::Connection;
@@ -130,7 +130,7 @@ impl SqliteStore {
 
 #[async_trait]
 impl SessionStore for SqliteStore {
-    async fn create(&self, new: NewSession, now: Timestamp) -> Result<SessionRecord, CreateError> {
+    async fn create(&self, new: NewSession, now: Timestamp) -> Result<Created, CreateError> {
         let now = self.see(now);
         self.write(move |db| create::create(db, new, now)).await
     }

@@ -243,6 +243,20 @@ async fn a07_limits() {
 }
 
 #[tokio::test]
+async fn a07_a_session_that_makes_room() {
+    let (shop, ear, _guard) = heard_shop("max_per_subject: 1, beyond_limit: evict_oldest").await;
+    shop.sign_in("u1").await;
+    ear.heard();
+    shop.sign_in("u1").await;
+    let events = [
+        "authn_login_success",
+        "session_created",
+        "session_revoked evicted",
+    ];
+    assert_eq!(ear.heard(), events);
+}
+
+#[tokio::test]
 async fn a07_keys_and_administration() {
     let (shop, ear, _guard) = heard_shop("").await;
     let name = shop.api_key("ci").await.api_key.unwrap().name;

@@ -178,7 +178,7 @@ pub async fn a_retry_gives_the_same_session_with_the_new_token(bench: Bench) {
     let made = bench.make(first).await;
     let now = T0.plus(REQUEST_WINDOW).minus(MICROSECOND);
     let token = retry.token;
-    let record = bench.store.create(retry, now).await.unwrap();
+    let record = bench.store.create(retry, now).await.unwrap().record;
     assert_eq!((record.id, record.version), (made.record.id, 2));
     assert!(bench.lives(&token, now).await);
     assert!(!bench.lives(&made.token, now).await);
@@ -198,7 +198,7 @@ pub async fn a_request_is_forgotten_after_ten_minutes(bench: Bench) {
     let later = again(&bench, &first);
     let made = bench.make(first).await;
     let now = T0.plus(REQUEST_WINDOW);
-    let record = bench.store.create(later, now).await.unwrap();
+    let record = bench.store.create(later, now).await.unwrap().record;
     assert_ne!(record.id, made.record.id);
     assert!(bench.lives(&made.token, now).await);
 }
@@ -236,7 +236,7 @@ pub async fn parallel_retries_make_one_session(bench: Bench) {
         let mut new = bench.draft("u1");
         new.request = Some(request);
         let now = T0.plus(Duration::from_millis(index));
-        bench.store.create(new, now).await.unwrap().id
+        bench.store.create(new, now).await.unwrap().record.id
     });
     assert!(answers.iter().all(|id| *id == answers[0]));
     assert_eq!(bench.count("u1", T0).await, 1);

@@ -21,9 +21,9 @@ pub async fn the_oldest_is_evicted(bench: Bench) {
     let now = T0.plus(Duration::from_secs(1));
     let token = newer.token;
     bench.store.create(newer, now).await.unwrap();
-    bench
-        .make(limited(&bench, 2, BeyondLimit::EvictOldest))
-        .await;
+    let newest = limited(&bench, 2, BeyondLimit::EvictOldest);
+    let created = bench.store.create(newest, T0).await.unwrap();
+    assert_eq!(created.evicted, [*oldest.id()]);
     let cause = bench.cause(&oldest.token, now).await;
     assert_eq!(cause, Some(RevocationCause::Evicted));
     assert!(bench.lives(&token, now).await);

@@ -15,8 +15,8 @@ use crate::{
         TokenKind,
     },
     store::{
-        BeyondLimit, Change, CreateError, Death, Ending, EventKind, Listed, Loaded, NewSession,
-        Page, Position, Rotation, SessionFilter, UpdateError, record_bytes,
+        BeyondLimit, Change, CreateError, Created, Death, Ending, EventKind, Listed, Loaded,
+        NewSession, Page, Position, Rotation, SessionFilter, UpdateError, record_bytes,
         rules::{self, REQUEST_WINDOW, Standing},
     },
 };
@@ -71,13 +71,13 @@ impl Space {
         new: NewSession,
         now: Timestamp,
         log: &mut Log,
-    ) -> Result<SessionRecord, CreateError> {
+    ) -> Result<Created, CreateError> {
         let bytes = record_bytes(&new.identity, &new.attributes);
         if bytes > MAX_RECORD_BYTES {
             return Err(CreateError::TooLarge(bytes));
         }
         if let Some(first) = self.first_try(&new, now) {
-            return self.retry(&first, &new, now, log);
+            return self.retry(&first, &new, now, log).map(Created::alone);
         }
         if self.sessions.contains_key(&new.id) || self.tokens.contains_key(&(new.kind, new.token)) {
             return Err(CreateError::Exists);
@@ -92,10 +92,11 @@ impl Space {
         if let Some(old) = new.replaces {
             self.end(&old, RevocationCause::Replaced, &new.by, now, log);
         }
-        for old in evicted {
-            self.end(&old, RevocationCause::Evicted, &new.by, now, log);
+        for old in &evicted {
+            self.end(old, RevocationCause::Evicted, &new.by, now, log);
         }
-        Ok(self.insert(&new, now, log))
+        let record = self.insert(&new, now, log);
+        Ok(Created { record, evicted })
     }
 
     fn first_try(&self, new: &NewSession, now: Timestamp) -> Option<SessionId> {

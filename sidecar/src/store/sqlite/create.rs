@@ -5,7 +5,7 @@ use auth_core::{
     principal::Principal,
     session::{MAX_RECORD_BYTES, RevocationCause, SessionId, SessionRecord},
     store::{
-        BeyondLimit, CreateError, Ending, EventKind, NewSession, Rotation, record_bytes,
+        BeyondLimit, CreateError, Created, Ending, EventKind, NewSession, Rotation, record_bytes,
         rules::{self, REQUEST_WINDOW, Standing},
     },
 };
@@ -23,13 +23,13 @@ pub(super) fn create(
     db: &Connection,
     new: NewSession,
     now: Timestamp,
-) -> Result<SessionRecord, Halt<CreateError>> {
+) -> Result<Created, Halt<CreateError>> {
     let bytes = record_bytes(&new.identity, &new.attributes);
     if bytes > MAX_RECORD_BYTES {
         return Err(Halt::Refused(CreateError::TooLarge(bytes)));
     }
     if let Some(first) = first_try(db, &new, now)? {
-        return retry(db, &first, &new, now);
+        return retry(db, &first, &new, now).map(Created::alone);
     }
     if is_token_taken(db, &new.tenant, new.kind, &new.token)? {
         return Err(Halt::Refused(CreateError::Exists));
@@ -39,8 +39,9 @@ pub(super) fn create(
     {
         return Err(Halt::Refused(CreateError::Gone));
     }
-    make_room(db, &new, now)?;
-    insert(db, new, now)
+    let evicted = make_room(db, &new, now)?;
+    let record = insert(db, new, now)?;
+    Ok(Created { record, evicted })
 }
 
 fn first_try(
@@ -80,21 +81,26 @@ fn retry(
     )
 }
 
-/// Ends the oldest sessions of a subject that has too many.
-fn make_room(db: &Connection, new: &NewSession, now: Timestamp) -> Result<(), Halt<CreateError>> {
+/// Ends the oldest sessions of a subject that has too many; answers with them.
+fn make_room(
+    db: &Connection,
+    new: &NewSession,
+    now: Timestamp,
+) -> Result<Vec<SessionId>, Halt<CreateError>> {
     let (Some(limit), Some(subject)) = (new.limit, &new.identity.subject) else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let max = limit.max.max(1);
-    let live = subjects::oldest(db, &new.tenant, subject, now)?;
+    let mut live = subjects::oldest(db, &new.tenant, subject, now)?;
     let surplus = (live.len() + 1).saturating_sub(usize::try_from(max).unwrap_or(usize::MAX));
     if surplus > 0 && limit.beyond == BeyondLimit::Refuse {
         return Err(Halt::Refused(CreateError::LimitReached(max)));
     }
-    for old in live.iter().take(surplus) {
+    live.truncate(surplus);
+    for old in &live {
         end(db, new, old, RevocationCause::Evicted, now)?;
     }
-    Ok(())
+    Ok(live)
 }
 
 /// Ends a session; answers whether it lived.

@@ -111,7 +111,7 @@ const SUBJECTS: [&str; 3] = ["u1", "u2", "u3"];
 pub(super) async fn perform(bench: Bench, act: Act, now: Timestamp) -> Answer {
     let (store, tenant) = (&bench.store, &bench.tenant);
     match act {
-        Act::Create(new) => record(store.create(*new, now).await),
+        Act::Create(new) => record(store.create(*new, now).await.map(|made| made.record)),
         Act::Touch { id, token } => {
             let answer = store.touch(tenant, &id, &token, OVERLAP, now).await;
             answer.unwrap();
