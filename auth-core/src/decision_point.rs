@@ -3,7 +3,7 @@
 //! Edges are written against [`DecisionPoint`] and used by generics. It has two implementations:
 //! in process and, in `proto`, a client of another Sidegate.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -17,25 +17,23 @@ use crate::{
     wire_update::WireUpdate,
 };
 
+/// A call that is being decided.
+pub type Answering<'a> = Pin<Box<dyn Future<Output = Answer> + Send + 'a>>;
+
 /// Decides calls, and reads and changes their sessions.
 pub trait DecisionPoint: Send + Sync + 'static {
     /// Decides a call. Every verdict is an answer; there is no error.
     fn authorize(&self, caller: &Caller, call: Call) -> impl Future<Output = Answer> + Send;
 
-    /// Decides calls of one client, in order: each as if it were alone, under one policy. Their
+    /// Begins to decide calls of one client: each as if it were alone, under one policy. Their
     /// credentials need not be judged more than once.
-    fn authorize_all(
-        &self,
-        caller: &Caller,
+    fn authorize_all<'a>(
+        &'a self,
+        caller: &'a Caller,
         calls: Vec<Call>,
-    ) -> impl Future<Output = Vec<Answer>> + Send {
-        async move {
-            let mut answers = Vec::with_capacity(calls.len());
-            for call in calls {
-                answers.push(self.authorize(caller, call).await);
-            }
-            answers
-        }
+    ) -> impl Future<Output = Vec<Answering<'a>>> + Send {
+        let answering = |call| Box::pin(self.authorize(caller, call)) as Answering<'a>;
+        std::future::ready(calls.into_iter().map(answering).collect())
     }
 
     /// The session of a call as it is now; `None` when the call is anonymous.

@@ -19,8 +19,8 @@ use crate::{
     clock::Clock,
     decision::Answer,
     decision_point::{
-        ClearScope, DecisionPoint, SessionChange, SessionCleared, SessionError, SetSession,
-        WireProfile,
+        Answering, ClearScope, DecisionPoint, SessionChange, SessionCleared, SessionError,
+        SetSession, WireProfile,
     },
     keys::Keyring,
     live::Session,
@@ -230,7 +230,11 @@ impl DecisionPoint for Engine {
         self.decide(caller, &call).await
     }
 
-    async fn authorize_all(&self, caller: &Caller, calls: Vec<Call>) -> Vec<Answer> {
+    async fn authorize_all<'a>(
+        &'a self,
+        caller: &'a Caller,
+        calls: Vec<Call>,
+    ) -> Vec<Answering<'a>> {
         self.decide_all(caller, calls).await
     }
 

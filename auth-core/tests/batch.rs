@@ -63,6 +63,13 @@ struct Shop {
     caller: Caller,
 }
 
+impl Shop {
+    async fn together(&self, calls: Vec<Call>) -> Vec<Answer> {
+        let answering = self.engine.authorize_all(&self.caller, calls).await;
+        futures_util::future::join_all(answering).await
+    }
+}
+
 /// A shop and the token of one of its readers.
 async fn shop() -> (Shop, String) {
     let document = Document::parse(Path::new("shop.yaml"), POLICY.to_owned()).unwrap();
@@ -103,6 +110,7 @@ fn new_session(token: &SessionToken) -> NewSession {
         expires_at: START.plus(Duration::from_secs(60)),
         idle: Duration::from_secs(60),
         replaces: None,
+        replaces_version: None,
         limit: None,
         request: None,
         by: "ops".into(),
@@ -145,7 +153,7 @@ fn shown(
 async fn a_credential_is_judged_once() {
     let (shop, token) = shop().await;
     let calls = vec![call("GET", "/me", &[&token]); 100];
-    let answers = shop.engine.authorize_all(&shop.caller, calls).await;
+    let answers = shop.together(calls).await;
     assert_eq!(answers.len(), 100);
     for answer in &answers {
         assert_eq!(answer.reason.code, ReasonCode::Allowed);
@@ -179,7 +187,7 @@ async fn each_call_is_decided_as_if_it_were_alone() {
             calls.push(call(method, target, tokens));
         }
     }
-    let together = shop.engine.authorize_all(&shop.caller, calls.clone()).await;
+    let together = shop.together(calls.clone()).await;
     assert_eq!(together.len(), calls.len());
     for (call, together) in calls.into_iter().zip(&together) {
         let what = format!(

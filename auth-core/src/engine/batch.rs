@@ -5,20 +5,14 @@
 
 use std::sync::Arc;
 
-use futures_util::{StreamExt as _, stream};
-
 use super::{Engine, authenticate::Authenticated, authorize::Moment};
 use crate::{
     caller::Caller,
-    decision::Answer,
+    decision_point::Answering,
     policy::file::SessionNeed,
     strategy::{Found, Presented, Strategy},
     wire::Call,
 };
-
-/// How many calls of a batch are decided at once: enough for their look-ups to overlap, and few
-/// enough that a batch leaves room for others.
-const WIDTH: usize = 16;
 
 /// A credential and what it came to.
 struct Judged<'a> {
@@ -28,26 +22,23 @@ struct Judged<'a> {
 }
 
 impl Engine {
-    /// Decides calls, in order.
-    pub(super) async fn decide_all(&self, caller: &Caller, calls: Vec<Call>) -> Vec<Answer> {
-        let moment = self.moment();
+    /// Judges the credentials of these calls, which are then ready to be decided.
+    pub(super) async fn decide_all<'a>(
+        &'a self,
+        caller: &'a Caller,
+        calls: Vec<Call>,
+    ) -> Vec<Answering<'a>> {
+        let moment = Arc::new(self.moment());
         let judged = self.judge_all(&moment, &calls).await;
-        let answers = calls
-            .into_iter()
-            .zip(judged)
-            .map(|(call, judged)| self.decide_one(&moment, caller, call, judged));
-        stream::iter(answers).buffered(WIDTH).collect().await
-    }
-
-    async fn decide_one(
-        &self,
-        moment: &Moment,
-        caller: &Caller,
-        call: Call,
-        judged: Option<Arc<Authenticated>>,
-    ) -> Answer {
-        self.decide_at(moment, caller, &call, judged.as_deref())
-            .await
+        let answering = |(call, judged): (Call, Option<Arc<Authenticated>>)| {
+            let moment = Arc::clone(&moment);
+            let answer = async move {
+                self.decide_at(&moment, caller, &call, judged.as_deref())
+                    .await
+            };
+            Box::pin(answer) as Answering<'a>
+        };
+        calls.into_iter().zip(judged).map(answering).collect()
     }
 
     /// What the credential of each call came to; `None` where none is looked for or found.

@@ -19,7 +19,7 @@ pub enum Cookies<'a> {
 /// The name of a cookie, prepared for looking for it in many lines.
 #[derive(Clone, Debug)]
 pub struct CookieName {
-    finder: Finder<'static>,
+    finder: Box<Finder<'static>>,
 }
 
 impl CookieName {
@@ -27,7 +27,7 @@ impl CookieName {
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
-            finder: Finder::new(name).into_owned(),
+            finder: Box::new(Finder::new(name).into_owned()),
         }
     }
 }

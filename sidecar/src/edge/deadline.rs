@@ -2,7 +2,14 @@
 
 use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use auth_core::decision::{Answer, CredentialState, Reason, ReasonCode};
+use auth_core::{
+    decision::{Answer, CredentialState, Reason, ReasonCode},
+    decision_point::Answering,
+};
+use futures_util::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
 use tokio::time::{Instant, error::Elapsed, timeout_at};
 use tonic::{Status, metadata::MetadataMap};
 
@@ -10,6 +17,10 @@ use super::status;
 
 /// How long a request may take when its caller does not say, or says more.
 pub const DEFAULT_MAX: Duration = Duration::from_secs(10);
+
+/// How many calls of a batch are decided at once: enough for their look-ups to overlap, and few
+/// enough that a batch leaves room for others.
+const BATCH_WIDTH: usize = 16;
 
 /// The end of a request.
 #[derive(Clone, Copy, Debug)]
@@ -46,22 +57,28 @@ impl Deadline {
         }
     }
 
-    /// Waits for `count` answers, which come together. When ours is the patience that ends, all are
-    /// undetermined.
+    /// Waits for the answers of a batch, in order. Where ours is the patience that ends, what is
+    /// still open then is undetermined, and all of it when it had not begun.
     ///
     /// # Errors
     ///
     /// DEADLINE_EXCEEDED when the caller's own deadline passes.
-    pub async fn answers(
+    pub async fn answers<'a>(
         &self,
-        answers: impl Future<Output = Vec<Answer>>,
+        batch: impl Future<Output = Vec<Answering<'a>>>,
         count: usize,
     ) -> Result<Vec<Answer>, Status> {
-        match self.in_time(answers).await {
-            Ok(answers) => Ok(answers),
+        match self.in_time(batch).await {
+            Ok(answering) => self.each(answering).try_collect().await,
             Err(_) if self.is_callers => Err(status::deadline_exceeded()),
             Err(_) => Ok((0..count).map(|_| too_late()).collect()),
         }
+    }
+
+    /// Boxed, since the compiler does not see that its parts may go to another thread.
+    fn each<'a>(&'a self, answering: Vec<Answering<'a>>) -> BoxStream<'a, Result<Answer, Status>> {
+        let answers = answering.into_iter().map(|answer| self.answer(answer));
+        stream::iter(answers).buffered(BATCH_WIDTH).boxed()
     }
 
     /// Waits for something that is no decision.
