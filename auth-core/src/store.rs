@@ -113,6 +113,8 @@ pub struct NewSession {
     /// cause [`RevocationCause::Replaced`](crate::session::RevocationCause::Replaced). It has to
     /// live at that moment, else nothing is made ([`CreateError::Gone`]).
     pub replaces: Option<SessionId>,
+    /// The version that it has to be at then ([`CreateError::Conflict`]); `None` for any (R16).
+    pub replaces_version: Option<u64>,
     /// How many live sessions the subject may have, and what happens beyond (S-13).
     pub limit: Option<SubjectLimit>,
     /// Makes a retry find the first try's session (AIP-155): the session is then kept and its
@@ -176,6 +178,12 @@ pub enum CreateError {
     /// The session that it would take the place of has ended, or there is none (R15).
     #[error("the session to be replaced has ended")]
     Gone,
+    /// That session has changed since it was read (R16).
+    #[error("the session has changed since it was read: it is at version {current}")]
+    Conflict {
+        /// The version it is at.
+        current: u64,
+    },
     /// Claims and attributes are too large.
     #[error("claims and attributes take {0} bytes as JSON, the limit is 16384")]
     TooLarge(usize),

@@ -49,6 +49,7 @@ fn new(lifetime: u64, idle: u64) -> NewSession {
         expires_at: START.plus(Duration::from_secs(lifetime)),
         idle: Duration::from_secs(idle),
         replaces: None,
+        replaces_version: None,
         limit: None,
         request: None,
         by: "shop".into(),

@@ -545,6 +545,7 @@ async fn a_session_that_was_made_for_any_cookie_is_opened_by_any() {
         expires_at: START.plus(Duration::from_secs(60)),
         idle: Duration::from_secs(60),
         replaces: None,
+        replaces_version: None,
         limit: None,
         request: None,
         by: "ops".into(),

@@ -48,7 +48,11 @@ impl Answered for CreateError {
     fn failure(&self) -> Option<&StoreError> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Exists | Self::LimitReached(_) | Self::Gone | Self::TooLarge(_) => None,
+            Self::Exists
+            | Self::LimitReached(_)
+            | Self::Gone
+            | Self::Conflict { .. }
+            | Self::TooLarge(_) => None,
         }
     }
 }

@@ -336,6 +336,7 @@ impl World {
             expires_at: created.plus(limits.lifetime),
             idle: limits.idle,
             replaces: None,
+            replaces_version: None,
             limit: None,
             request: None,
             by: "fixture".into(),

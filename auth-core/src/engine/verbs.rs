@@ -119,6 +119,7 @@ impl Engine {
                     attributes: sign_in.attributes,
                     ttl: sign_in.ttl,
                     request: retry,
+                    read: version,
                 };
                 self.create(&policy, caller, handle, new).await
             }
@@ -238,6 +239,7 @@ impl Engine {
                     expires_at: now.plus(lifetime),
                     idle: self.limits.idle.min(lifetime),
                     replaces,
+                    replaces_version: new.read.filter(|_| replaces.is_some()),
                     limit: subject
                         .is_some()
                         .then_some(self.limits.per_subject)
@@ -312,6 +314,7 @@ impl Engine {
                     attributes: crate::store::apply(change, JsonObject::new()),
                     ttl: None,
                     request,
+                    read: None,
                 };
                 return self.create(policy, caller, handle, new).await;
             }
@@ -557,6 +560,8 @@ struct New {
     attributes: JsonObject,
     ttl: Option<Duration>,
     request: Option<TokenHash>,
+    /// The version of the session that was read, where one was named.
+    read: Option<u64>,
 }
 
 fn stored(record: SessionRecord, strategy: &str) -> Session {
@@ -731,6 +736,7 @@ fn create_error(err: CreateError) -> SessionError {
     match err {
         CreateError::LimitReached(max) => SessionError::TooManySessions(max),
         CreateError::Gone => SessionError::Gone,
+        CreateError::Conflict { .. } => SessionError::EtagMismatch,
         CreateError::TooLarge(_) => invalid("sign_in", "claims and attributes exceed 16 KiB"),
         CreateError::Exists => SessionError::Random(crate::random::RandomError),
         CreateError::Store(err) => SessionError::Store(err),

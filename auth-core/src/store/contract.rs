@@ -203,6 +203,7 @@ impl Bench {
             expires_at: T0.plus(LIFETIME),
             idle: IDLE,
             replaces: None,
+            replaces_version: None,
             limit: None,
             request: None,
             by: "shop".to_owned(),
@@ -406,6 +407,7 @@ macro_rules! session_store_contract {
                 replacing_an_unknown_session_is_refused
                 a_session_that_has_ended_is_not_replaced
                 parallel_sign_ins_replace_a_session_once
+                s20_a_session_that_changed_is_not_replaced
                 parallel_creates_of_one_id_make_one_session
                 a_retry_gives_the_same_session_with_the_new_token
                 an_exact_replay_changes_nothing

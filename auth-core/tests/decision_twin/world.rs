@@ -180,6 +180,7 @@ impl World {
                     expires_at: created.plus(24 * hour),
                     idle: hour,
                     replaces: None,
+                    replaces_version: None,
                     limit: None,
                     request: None,
                     by: "twin".into(),

@@ -126,9 +126,16 @@ pub fn create_error(error: CreateError) -> Status {
         CreateError::Exists => exists(message),
         CreateError::LimitReached(limit) => too_many(limit, message),
         CreateError::Gone => refusal(Code::NotFound, reason::SESSION_GONE, message, &[]),
+        CreateError::Conflict { current } => stale(current, message),
         CreateError::TooLarge(_) => invalid("sign_in", &message, reason::RECORD_TOO_LARGE),
         CreateError::Store(error) => store_error(&error),
     }
+}
+
+fn stale(current: u64, message: String) -> Status {
+    let current = format!("\"{current}\"");
+    let facts = [("etag", &*current)];
+    refusal(Code::Aborted, reason::ETAG_MISMATCH, message, &facts)
 }
 
 /// A session was not changed.
@@ -137,11 +144,7 @@ pub fn update_error(error: UpdateError) -> Status {
     let message = error.to_string();
     match error {
         UpdateError::Gone => refusal(Code::NotFound, reason::SESSION_GONE, message, &[]),
-        UpdateError::Conflict { current } => {
-            let current = format!("\"{current}\"");
-            let facts = [("etag", &*current)];
-            refusal(Code::Aborted, reason::ETAG_MISMATCH, message, &facts)
-        }
+        UpdateError::Conflict { current } => stale(current, message),
         UpdateError::TooLarge(_) => invalid("patch", &message, reason::RECORD_TOO_LARGE),
         UpdateError::Exists => exists(message),
         UpdateError::Store(error) => store_error(&error),
@@ -301,6 +304,7 @@ mod tests {
             (CreateError::Exists, Code::AlreadyExists),
             (CreateError::LimitReached(20), Code::FailedPrecondition),
             (CreateError::Gone, Code::NotFound),
+            (CreateError::Conflict { current: 2 }, Code::Aborted),
             (CreateError::TooLarge(20_000), Code::InvalidArgument),
             (StoreError::OutOfSpace.into(), Code::Unavailable),
             (StoreError::ReadOnly.into(), Code::Unavailable),

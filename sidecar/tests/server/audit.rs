@@ -303,6 +303,7 @@ fn draft() -> NewSession {
         expires_at: START.plus(Duration::from_secs(60)),
         idle: Duration::from_secs(60),
         replaces: None,
+        replaces_version: None,
         limit: None,
         request: None,
         by: "shop".into(),

@@ -116,6 +116,20 @@ pub async fn replacing_an_unknown_session_is_refused(bench: Bench) {
     assert_eq!(bench.load(&token, T0).await, Loaded::Unknown);
 }
 
+pub async fn s20_a_session_that_changed_is_not_replaced(bench: Bench) {
+    let old = bench.sign_in("u1").await;
+    let mut new = bench.draft("u1");
+    new.replaces = Some(old.record.id);
+    new.replaces_version = Some(old.record.version + 1);
+    let refused = bench.store.create(new.clone(), T0).await;
+    let current = old.record.version;
+    assert_eq!(refused, Err(CreateError::Conflict { current }));
+    assert!(bench.lives(&old.token, T0).await);
+    new.replaces_version = Some(current);
+    assert!(bench.store.create(new, T0).await.is_ok());
+    assert!(!bench.lives(&old.token, T0).await);
+}
+
 pub async fn a_session_that_has_ended_is_not_replaced(bench: Bench) {
     let revoked = bench.sign_in("u1").await;
     bench.revoke(revoked.id(), T0).await;

@@ -82,11 +82,15 @@ impl Space {
         if self.sessions.contains_key(&new.id) || self.tokens.contains_key(&(new.kind, new.token)) {
             return Err(CreateError::Exists);
         }
-        if new
-            .replaces
-            .is_some_and(|old| self.live(&old, now).is_none())
-        {
-            return Err(CreateError::Gone);
+        if let Some(old) = new.replaces {
+            let current = self
+                .live(&old, now)
+                .ok_or(CreateError::Gone)?
+                .record
+                .version;
+            if new.replaces_version.is_some_and(|read| read != current) {
+                return Err(CreateError::Conflict { current });
+            }
         }
         let evicted = self.beyond_limit(&new, now)?;
         if let Some(old) = new.replaces {

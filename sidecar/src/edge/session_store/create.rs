@@ -118,6 +118,7 @@ impl Wanted {
             expires_at: self.expires_at,
             idle: self.limits.idle,
             replaces: None,
+            replaces_version: None,
             limit: self.limits.per_subject,
             request,
             by: caller.name.to_string(),

@@ -34,14 +34,34 @@ pub(super) fn create(
     if is_token_taken(db, &new.tenant, new.kind, &new.token)? {
         return Err(Halt::Refused(CreateError::Exists));
     }
-    if let Some(old) = new.replaces
-        && !end(db, &new, &old, RevocationCause::Replaced, now)?
-    {
-        return Err(Halt::Refused(CreateError::Gone));
+    if let Some(old) = new.replaces {
+        refuse_stale(db, &new, &old, now)?;
+        if !end(db, &new, &old, RevocationCause::Replaced, now)? {
+            return Err(Halt::Refused(CreateError::Gone));
+        }
     }
     let evicted = make_room(db, &new, now)?;
     let record = insert(db, new, now)?;
     Ok(Created { record, evicted })
+}
+
+/// A session that was read before it changed is not replaced (R16).
+fn refuse_stale(
+    db: &Connection,
+    new: &NewSession,
+    old: &SessionId,
+    now: Timestamp,
+) -> Result<(), Halt<CreateError>> {
+    let Some(read) = new.replaces_version else {
+        return Ok(());
+    };
+    match live(db, &new.tenant, old, now)? {
+        Some(held) if held.record.version != read => {
+            let current = held.record.version;
+            Err(Halt::Refused(CreateError::Conflict { current }))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn first_try(
