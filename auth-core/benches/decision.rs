@@ -1,5 +1,5 @@
-//! P-3: one decision in process, beside its floor; P-10: a token seen before; and a whole call with
-//! a cached session. Run: `cargo bench -p sidegate-auth-core`.
+//! P-3: one decision in process, beside its floor, and a whole call with a cached session.
+//! Run: `cargo bench -p sidegate-auth-core`.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
