@@ -1,6 +1,6 @@
 //! Asking a running Sidegate to decide and explain.
 
-use auth_core::wire::{Credential, CredentialSource, WireKind};
+use auth_core::wire::WireKind;
 use proto::{
     admin::v1::{ExplainDecisionRequest, explain_decision_request},
     v1,
@@ -23,7 +23,7 @@ fn request(question: Question) -> ExplainDecisionRequest {
     use explain_decision_request::Who as Stated;
     let (who, credentials) = match question.who {
         Who::Session(_, json) => (Some(Stated::SessionJson(json.into())), Vec::new()),
-        Who::Holder(credential) => (None, vec![credential_message(credential)]),
+        Who::Holder(credential) => (None, vec![credential.into()]),
         Who::Nobody => (Some(Stated::Anonymous(true)), Vec::new()),
     };
     let (kind, custom_kind) = kind_message(&question.kind);
@@ -40,20 +40,6 @@ fn request(question: Question) -> ExplainDecisionRequest {
         data_json: question.data.into(),
         data_complete: true,
         who,
-    }
-}
-
-fn credential_message(credential: Credential) -> v1::Credential {
-    let source = match credential.source {
-        CredentialSource::Authorization => v1::CredentialSource::Authorization,
-        CredentialSource::Cookie => v1::CredentialSource::Cookie,
-        CredentialSource::Header => v1::CredentialSource::Header,
-        CredentialSource::Envelope => v1::CredentialSource::Envelope,
-    };
-    v1::Credential {
-        source: source.into(),
-        name: credential.name,
-        value: credential.value,
     }
 }
 
