@@ -112,7 +112,7 @@ impl Engine {
                     return Err(not_allowed(operation, "sign_in"));
                 }
                 self.check_sign_in(caller, &sign_in)?;
-                self.refuse_stale(caller, &request.call, &request.etag)
+                self.refuse_stale(caller, &request.call, &handle, &request.etag)
                     .await?;
                 let new = New {
                     identity: sign_in.identity,
@@ -133,15 +133,16 @@ impl Engine {
         }
     }
 
-    /// A sign-in takes the place of the session that was read, or of none (R16). One that has
-    /// ended is left to the store, which knows a retry.
+    /// A sign-in takes the place of the session that was read, or of none (R16). One of the store
+    /// is left to the store, which compares as it replaces and knows a retry.
     async fn refuse_stale(
         &self,
         caller: &Caller,
         sealed: &[u8],
+        handle: &CallHandle,
         etag: &str,
     ) -> Result<(), SessionError> {
-        if etag.is_empty() {
+        if etag.is_empty() || matches!(handle.session, CallSession::Stored { .. }) {
             return Ok(());
         }
         match self.read_session(caller, sealed).await {
