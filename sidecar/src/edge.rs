@@ -7,6 +7,7 @@ pub mod deadline;
 pub mod forward_auth;
 pub mod grpc;
 pub mod health;
+pub mod http;
 pub mod json;
 pub mod session;
 pub mod session_store;

@@ -103,7 +103,7 @@ impl Deadline {
 }
 
 /// The answer when there is none in time (R4).
-fn too_late() -> Answer {
+pub(crate) fn too_late() -> Answer {
     Answer {
         reason: Reason::new(ReasonCode::DeadlineExceeded),
         operation: None,

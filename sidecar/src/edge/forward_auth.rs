@@ -28,7 +28,10 @@ use axum::{
 };
 use tonic::metadata::MetadataMap;
 
-use super::deadline::{DEFAULT_MAX, Deadline};
+use super::{
+    deadline::{DEFAULT_MAX, Deadline},
+    http::problem,
+};
 
 mod extract;
 mod render;
@@ -103,27 +106,33 @@ impl<D: DecisionPoint> ForwardAuth<D> {
     pub async fn answer(&self, peer: Option<IpAddr>, request: &Parts) -> Response {
         if !peer.is_some_and(|peer| Network::any_contains(&self.trusted, peer)) {
             let problem = "this peer is no proxy that may ask: list it in `trusted_proxies`";
-            return render::refused(StatusCode::FORBIDDEN, problem);
+            return refused(StatusCode::FORBIDDEN, problem);
         }
         let deadline = Deadline::of(&MetadataMap::new(), self.max);
         let profile = match deadline.result(self.point.profile(&WireKind::Http)).await {
             Ok(profile) => profile,
-            Err(_) => return render::failed(),
+            Err(_) => return problem::failed(),
         };
         let headers = &request.headers;
         let client = extract::client(headers, &self.trusted);
         let call = match extract::call(headers, &profile, client, &self.caller.tenant) {
             Ok(call) => call,
-            Err(refusal) => return render::refused(refusal.status, &refusal.problem),
+            Err(refusal) => return refused(refusal.status, &refusal.problem),
         };
         match deadline
             .answer(self.point.authorize(&self.caller, call))
             .await
         {
             Ok(answer) => render::answer(answer),
-            Err(_) => render::failed(),
+            Err(_) => problem::failed(),
         }
     }
+}
+
+/// A request that was not asked about.
+fn refused(status: StatusCode, problem: &str) -> Response {
+    tracing::info!(status = status.as_u16(), problem, "forward-auth refused");
+    problem::refused(status, problem)
 }
 
 /// A router that answers every path and method. The listener must provide the peer's address as

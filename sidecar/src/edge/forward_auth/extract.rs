@@ -3,18 +3,15 @@
 
 use std::net::IpAddr;
 
+use auth_core::policy::settings::Network;
 use auth_core::{
     decision_point::WireProfile,
     session::Tenant,
-    wire::{
-        self, Attribute, Call, Credential, CredentialSource, Deliverable, Peer, SessionView,
-        WireKind,
-    },
+    wire::{self, Call, Deliverable, Peer, SessionView, WireKind},
 };
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use bytes::Bytes;
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 
-use auth_core::policy::settings::Network;
+use crate::edge::http::extract::{self, TooLarge};
 
 const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -35,10 +32,12 @@ fn bad(problem: String) -> Refusal {
     }
 }
 
-fn too_large(problem: &str) -> Refusal {
-    Refusal {
-        status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        problem: problem.to_owned(),
+impl From<TooLarge> for Refusal {
+    fn from(TooLarge(problem): TooLarge) -> Self {
+        Self {
+            status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            problem: problem.to_owned(),
+        }
     }
 }
 
@@ -51,17 +50,17 @@ pub(super) fn call(
 ) -> Result<Call, Refusal> {
     let target = the_only(headers, &URI)?;
     if target.len() > wire::MAX_TARGET_BYTES {
-        return Err(too_large("`x-forwarded-uri` is too long"));
+        return Err(TooLarge("`x-forwarded-uri` is too long").into());
     }
     Ok(Call {
         tenant: tenant.clone(),
         authority: the_only(headers, &HOST)?.to_owned(),
-        credentials: credentials(headers, profile)?,
+        credentials: extract::credentials(headers, profile)?,
         peer: Peer {
             address: client.map_or_else(String::new, |address| address.to_string()),
             ..Peer::default()
         },
-        attributes: attributes(headers, profile)?,
+        attributes: extract::attributes(headers, profile)?,
         // The app's response does not come by here, but the app can set a cookie by itself.
         deliverable: Deliverable {
             cookie: true,
@@ -87,62 +86,6 @@ fn the_only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, Re
     }
 }
 
-/// One entry for each occurrence, unparsed: that two are one too many is for the rules to say.
-fn credentials(headers: &HeaderMap, profile: &WireProfile) -> Result<Vec<Credential>, Refusal> {
-    let mut found = Vec::new();
-    for (source, name) in [
-        (CredentialSource::Authorization, header::AUTHORIZATION),
-        (CredentialSource::Cookie, header::COOKIE),
-    ] {
-        for value in headers.get_all(name) {
-            found.push(credential(source, "", value)?);
-        }
-    }
-    for (source, name) in &profile.credentials {
-        if *source != CredentialSource::Header {
-            continue;
-        }
-        for value in headers.get_all(name.as_str()) {
-            found.push(credential(*source, name, value)?);
-        }
-    }
-    if found.len() > wire::MAX_CREDENTIALS {
-        return Err(too_large("there are too many credentials"));
-    }
-    Ok(found)
-}
-
-fn credential(
-    source: CredentialSource,
-    name: &str,
-    value: &HeaderValue,
-) -> Result<Credential, Refusal> {
-    if value.len() > wire::MAX_CREDENTIAL_BYTES {
-        return Err(too_large("a credential is too long"));
-    }
-    Ok(Credential {
-        source,
-        name: name.to_owned(),
-        value: Bytes::copy_from_slice(value.as_bytes()),
-    })
-}
-
-fn attributes(headers: &HeaderMap, profile: &WireProfile) -> Result<Vec<Attribute>, Refusal> {
-    let mut found = Vec::new();
-    for name in &profile.attributes {
-        for value in headers.get_all(name.as_str()) {
-            found.push(Attribute {
-                name: name.clone(),
-                value: Bytes::copy_from_slice(value.as_bytes()),
-            });
-        }
-    }
-    if found.len() > wire::MAX_ATTRIBUTES {
-        return Err(too_large("there are too many attributes"));
-    }
-    Ok(found)
-}
-
 /// The client's address: the last one in `X-Forwarded-For` that no trusted proxy has, since those
 /// before it are the client's own words. `None` when that is no address.
 pub(super) fn client(headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr> {
@@ -162,6 +105,8 @@ pub(super) fn client(headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr>
 
 #[cfg(test)]
 mod tests {
+    use auth_core::wire::CredentialSource;
+
     use super::*;
 
     const GOOD: [(&str, &str); 3] = [

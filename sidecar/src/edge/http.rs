@@ -1,0 +1,5 @@
+//! What all HTTP edges share: what a client presents, what an app is told, how a refusal reads.
+
+pub mod extract;
+pub mod identity;
+pub mod problem;

@@ -1,0 +1,127 @@
+//! The headers by which an app, or the proxy before it, learns who calls.
+
+use auth_core::{decision::Answer, live::Session};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderName, HeaderValue, header::InvalidHeaderValue};
+use serde_json::{Value, json};
+
+/// The largest `Sidegate-Session`, in bytes.
+pub const MAX_SESSION_BYTES: usize = 4096;
+
+/// The subject's id; empty when there is none, or one of another namespace.
+pub const SUBJECT: HeaderName = HeaderName::from_static("sidegate-subject");
+/// The session as base64url of JSON; empty when there is none.
+pub const SESSION: HeaderName = HeaderName::from_static("sidegate-session");
+/// The operation.
+pub const OPERATION: HeaderName = HeaderName::from_static("sidegate-operation");
+/// Names the decision in logs.
+pub const DECISION_ID: HeaderName = HeaderName::from_static("sidegate-decision-id");
+/// The handle of the call, as base64url.
+pub const CALL: HeaderName = HeaderName::from_static("sidegate-call");
+/// The outcome, with every answer of ours to a proxy.
+pub const OUTCOME: HeaderName = HeaderName::from_static("sidegate-outcome");
+
+/// What all names of ours begin with.
+const PREFIX: &str = "sidegate";
+
+/// Whether a header has a name of ours, or one that some server takes for it: in any case, with
+/// any other mark in place of the hyphen (SECURITY H-06).
+#[must_use]
+pub fn is_ours(name: &str) -> bool {
+    let Some((prefix, rest)) = name.split_at_checked(PREFIX.len()) else {
+        return false;
+    };
+    let ends = rest
+        .bytes()
+        .next()
+        .is_none_or(|mark| !mark.is_ascii_alphanumeric());
+    ends && prefix.eq_ignore_ascii_case(PREFIX)
+}
+
+/// The headers of an allow. Every one is there, empty where it says nothing (H-05).
+///
+/// # Errors
+///
+/// Returns an error when one cannot be written; the request must then not pass.
+pub fn headers(answer: &Answer) -> Result<[(HeaderName, HeaderValue); 5], InvalidHeaderValue> {
+    let session = answer.session.as_deref();
+    let call = answer.call.as_deref().map(encoded_call);
+    let mut call = HeaderValue::try_from(call.unwrap_or_default())?;
+    call.set_sensitive(true);
+    let operation = answer.operation.as_deref().unwrap_or_default();
+    let subject = session.map(subject).unwrap_or_default();
+    let session = session.map(session_header).unwrap_or_default();
+    Ok([
+        (SUBJECT, HeaderValue::try_from(subject)?),
+        (SESSION, HeaderValue::try_from(session)?),
+        (OPERATION, HeaderValue::try_from(escaped(operation))?),
+        (
+            DECISION_ID,
+            HeaderValue::try_from(escaped(&answer.decision_id))?,
+        ),
+        (CALL, call),
+    ])
+}
+
+/// A handle as `Sidegate-Call` has it.
+#[must_use]
+pub fn encoded_call(call: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(call)
+}
+
+/// The subject's id, for principals of the default namespace only (R23): a header that held the id
+/// alone could not tell two namespaces apart. `Sidegate-Session` names every principal in full.
+fn subject(session: &Session) -> String {
+    let subject = session.identity.subject.as_ref();
+    subject
+        .filter(|subject| subject.is_local())
+        .map_or_else(String::new, |subject| escaped(subject.id()))
+}
+
+/// Percent-encodes what a header would change or a proxy could take for something else: blanks
+/// (trimmed), commas (lists) and everything outside visible ASCII.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'%' | b',' | 0..=0x20 | 0x7f.. => {
+                out.push('%');
+                out.push_str(&format!("{byte:02X}"));
+            }
+            _ => out.push(char::from(byte)),
+        }
+    }
+    out
+}
+
+/// The session as base64url of JSON. What makes it too large is left out, attributes before claims,
+/// and `truncated` says so.
+fn session_header(session: &Session) -> String {
+    let identity = &session.identity;
+    let name = |principal: &auth_core::principal::Principal| principal.to_string();
+    let mut fields = json!({
+        "subject": identity.subject.as_ref().filter(|s| s.is_local()).map(|s| s.id()),
+        "principal": identity.subject.as_ref().map(name),
+        "actor": identity.actor.as_ref().map(name),
+        "strategy": &*session.strategy,
+        "etag": session.etag(),
+        "claims": identity.claims,
+        "attributes": session.attributes,
+        "scopes": identity.scopes,
+        "all_scopes": identity.all_scopes,
+    });
+    for left_out in ["attributes", "claims", "scopes"] {
+        let encoded = URL_SAFE_NO_PAD.encode(fields.to_string());
+        if encoded.len() <= MAX_SESSION_BYTES {
+            return encoded;
+        }
+        if let Some(fields) = fields.as_object_mut() {
+            fields.remove(left_out);
+            fields.insert("truncated".to_owned(), Value::Bool(true));
+        }
+    }
+    URL_SAFE_NO_PAD.encode(fields.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Refusals as HTTP clients understand them: the row of the one table (R20), challenges, and a body
+//! of RFC 9457.
+
+use auth_core::{decision::Answer, outcome::Outcome, wire_update::WireUpdate};
+use axum::{body::Body, response::Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::identity::OUTCOME;
+use crate::edge::deadline;
+
+/// How long a client that was refused for asking too much should wait, in seconds.
+pub const RETRY_AFTER: u64 = 10;
+
+/// An answer that is no allow, without its updates.
+#[must_use]
+pub fn denied(answer: &Answer) -> Response {
+    let outcome = answer.outcome();
+    let status =
+        StatusCode::from_u16(outcome.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    let more = json!({
+        "reason": answer.reason.code.as_str(),
+        "decision_id": answer.decision_id,
+    });
+    let mut response = problem_json(status, outcome, &more);
+    let headers = response.headers_mut();
+    for challenge in &answer.challenges {
+        if let Ok(challenge) = HeaderValue::try_from(challenge) {
+            headers.append(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+    if outcome == Outcome::Limited {
+        headers.insert(header::RETRY_AFTER, RETRY_AFTER.into());
+    }
+    response
+}
+
+/// A request that was not asked about, for this reason in words.
+#[must_use]
+pub fn refused(status: StatusCode, problem: &str) -> Response {
+    let outcome = if status == StatusCode::FORBIDDEN {
+        Outcome::Deny
+    } else {
+        Outcome::Invalid
+    };
+    problem_json(status, outcome, &json!({ "detail": problem }))
+}
+
+/// Something went wrong here: closed.
+#[must_use]
+pub fn failed() -> Response {
+    denied(&deadline::too_late())
+}
+
+/// A body of RFC 9457. It says what the client may know: outcome and reason, and nothing of which
+/// rule or check refused.
+fn problem_json(status: StatusCode, outcome: Outcome, more: &Value) -> Response {
+    let mut problem = json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or_default(),
+        "status": status.as_u16(),
+        "outcome": outcome.as_str(),
+    });
+    if let (Some(problem), Some(more)) = (problem.as_object_mut(), more.as_object()) {
+        problem.extend(more.clone());
+    }
+    let mut response = empty(status, outcome);
+    let content_type = HeaderValue::from_static("application/problem+json");
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, content_type);
+    *response.body_mut() = Body::from(problem.to_string());
+    response
+}
+
+/// An answer without a body, which no cache may keep.
+#[must_use]
+pub fn empty(status: StatusCode, outcome: Outcome) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(OUTCOME, HeaderValue::from_static(outcome.as_str()));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// Writes what a response can carry; a token and a connection it cannot.
+#[must_use]
+pub fn deliver(update: &WireUpdate, headers: &mut HeaderMap) -> bool {
+    match update {
+        WireUpdate::SetCookie { header_value, .. }
+        | WireUpdate::ExpireCookie { header_value, .. } => HeaderValue::try_from(header_value)
+            .is_ok_and(|mut value| {
+                value.set_sensitive(true);
+                headers.append(header::SET_COOKIE, value);
+                true
+            }),
+        WireUpdate::IssueToken { .. } | WireUpdate::BindConnection { .. } => false,
+    }
+}
