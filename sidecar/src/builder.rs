@@ -27,7 +27,7 @@ use auth_core::{
 use crate::{
     config::{Amend, Config, Loaded, Source},
     drain,
-    edge::forward_auth::ForwardAuthError,
+    edge::{forward_auth::ForwardAuthError, proxy::ProxyError},
     jwks_fetch::HttpFetcher,
     key_files::{self, KeyFileError},
     listener::{self, BindError},
@@ -62,6 +62,9 @@ pub enum StartError {
     /// Forward-auth cannot be served as configured.
     #[error(transparent)]
     ForwardAuth(#[from] ForwardAuthError),
+    /// The reverse proxy cannot be served as configured.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The contract that was compiled in cannot be read.
     #[error("the contract that was compiled in is damaged: {0}")]
     Contract(String),

@@ -9,6 +9,7 @@ pub mod grpc;
 pub mod health;
 pub mod http;
 pub mod json;
+pub mod proxy;
 pub mod session;
 pub mod session_store;
 pub mod status;

@@ -49,6 +49,8 @@ pub enum Protocol {
     Http2,
     /// HTTP/1 and HTTP/2.
     Any,
+    /// HTTP/1 and HTTP/2, and whatever a request of HTTP/1.1 changes to.
+    Upgradable,
 }
 
 /// Ends what is being served.
@@ -130,8 +132,8 @@ async fn accept<S, B, I>(
         let connection = async move {
             let _permit = permit;
             match connection.register() {
-                Ok(Connection::Unix(io)) => drive(&builder, io, service, drain).await,
-                Ok(Connection::Tcp(io)) => drive(&builder, io, service, drain).await,
+                Ok(Connection::Unix(io)) => drive(&builder, protocol, io, service, drain).await,
+                Ok(Connection::Tcp(io)) => drive(&builder, protocol, io, service, drain).await,
                 Err(error) => tracing::warn!(%error, "a connection could not be served"),
             }
         };
@@ -159,7 +161,7 @@ fn builder(protocol: Protocol) -> auto::Builder<TokioExecutor> {
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT);
     match protocol {
         Protocol::Http2 => builder.http2_only(),
-        Protocol::Any => builder,
+        Protocol::Any | Protocol::Upgradable => builder,
     }
 }
 
@@ -178,23 +180,40 @@ async fn refused(error: &io::Error) {
 /// Serves one connection to its end, or until its open requests are answered after a drain began.
 async fn drive<T, S, B, I>(
     builder: &auto::Builder<TokioExecutor>,
+    protocol: Protocol,
     io: T,
     service: PerConnection<S, I>,
     drain: CancellationToken,
 ) where
-    T: AsyncRead + AsyncWrite + Unpin + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     PerConnection<S, I>:
         hyper::service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     <PerConnection<S, I> as hyper::service::Service<Request<Incoming>>>::Future: Send + 'static,
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = drain.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+    let io = TokioIo::new(io);
+    // The two are of different types, and what can change its protocol costs a little more.
+    let ended = match protocol {
+        Protocol::Http2 | Protocol::Any => {
+            let mut connection = pin!(builder.serve_connection(io, service));
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = drain.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
+        }
+        Protocol::Upgradable => {
+            let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = drain.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
         }
     };
     if let Err(error) = ended {

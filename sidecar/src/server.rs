@@ -64,6 +64,8 @@ pub struct Addresses {
     pub telemetry: Option<Address>,
     /// Forward-auth.
     pub forward_auth: Option<Address>,
+    /// The reverse proxy.
+    pub proxy: Option<Address>,
 }
 
 impl Addresses {
@@ -77,6 +79,7 @@ impl Addresses {
             ("admin", &self.admin),
             ("telemetry", &self.telemetry),
             ("forward_auth", &self.forward_auth),
+            ("proxy", &self.proxy),
         ];
         let single = single
             .into_iter()
@@ -92,6 +95,7 @@ struct Listeners {
     admin: Listener,
     telemetry: Option<Listener>,
     forward_auth: Option<Listener>,
+    proxy: Option<Listener>,
 }
 
 /// A sidecar whose sockets are bound. Connections wait until it runs.
@@ -122,6 +126,7 @@ pub(crate) async fn bind(parts: Parts) -> Result<Bound, StartError> {
         http: Vec::new(),
         telemetry: None,
         forward_auth: None,
+        proxy: None,
     };
     addresses.admin = Some(listeners.admin.address()?);
     for address in &listen.grpc {
@@ -143,6 +148,11 @@ pub(crate) async fn bind(parts: Parts) -> Result<Bound, StartError> {
         let listener = Listener::bind(&forward_auth.address, DATA_SOCKET_MODE).await?;
         addresses.forward_auth = Some(listener.address()?);
         listeners.forward_auth = Some(listener);
+    }
+    if let Some(proxy) = &listen.proxy {
+        let listener = Listener::bind(&proxy.address, DATA_SOCKET_MODE).await?;
+        addresses.proxy = Some(listener.address()?);
+        listeners.proxy = Some(listener);
     }
     let readiness = Arc::new(Readiness::new(parts.engine.store()));
     Ok(Bound {
@@ -229,6 +239,7 @@ impl Bound {
         let admin = self.admin_routes(&running)?;
         let http = self.http_routes()?;
         let forward_auth = self.forward_auth_routes()?;
+        let proxy = self.proxy_service()?;
         let metrics = Arc::clone(self.parts.telemetry.metrics());
         let probes = health::router(Arc::clone(&self.readiness), metrics);
         let callers = Callers::new(Door::Data, Arc::clone(&self.parts.callers));
@@ -249,6 +260,9 @@ impl Bound {
         }
         if let (Some(listener), Some(routes)) = (listeners.forward_auth, forward_auth) {
             serve::start(listener, Protocol::Any, Anybody, routes, data);
+        }
+        if let (Some(listener), Some(proxy)) = (listeners.proxy, proxy) {
+            serve::start(listener, Protocol::Upgradable, Anybody, proxy, data);
         }
         serve::start(listeners.admin, Protocol::Http2, operators, admin, data);
         if let Some(listener) = listeners.telemetry {

@@ -27,6 +27,7 @@ mod environment;
 mod faults;
 mod listen;
 mod network;
+mod proxy;
 #[cfg(test)]
 mod tests;
 
@@ -78,6 +79,8 @@ pub struct Listen {
     pub telemetry: Address,
     /// Plain HTTP forward-auth for proxies.
     pub forward_auth: Option<ForwardAuth>,
+    /// A reverse proxy in front of an app.
+    pub proxy: Option<Proxy>,
     /// Host names under which the HTTP listener answers, beside loopback names.
     pub hosts: Vec<String>,
     /// Origins that may call the HTTP listener from a browser.
@@ -93,6 +96,25 @@ pub struct ForwardAuth {
     pub trusted_proxies: Vec<Network>,
     /// The caller on whose behalf they ask.
     pub caller: Arc<Caller>,
+}
+
+/// A reverse proxy in front of an app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Where it listens.
+    pub address: Address,
+    /// The host and port of the app, which speaks plain HTTP.
+    pub upstream: String,
+    /// The caller on whose behalf it asks, and writes sessions.
+    pub caller: Arc<Caller>,
+    /// The proxies in front of it that are believed.
+    pub trusted_proxies: Vec<Network>,
+    /// Where browsers that must sign in are sent.
+    pub login: Option<String>,
+    /// Whether the app sees the credentials that a strategy reads.
+    pub passes_credentials: bool,
+    /// How long the app, and a client in the middle of a body, may be silent.
+    pub timeout: Duration,
 }
 
 /// Where sessions are kept.

@@ -30,7 +30,7 @@ use tonic::metadata::MetadataMap;
 
 use super::{
     deadline::{DEFAULT_MAX, Deadline},
-    http::problem,
+    http::{forwarded, problem},
 };
 
 mod extract;
@@ -114,7 +114,7 @@ impl<D: DecisionPoint> ForwardAuth<D> {
             Err(_) => return problem::failed(),
         };
         let headers = &request.headers;
-        let client = extract::client(headers, &self.trusted);
+        let client = forwarded::client(headers, &self.trusted);
         let call = match extract::call(headers, &profile, client, &self.caller.tenant) {
             Ok(call) => call,
             Err(refusal) => return refused(refusal.status, &refusal.problem),

@@ -1,5 +1,8 @@
 //! What all HTTP edges share: what a client presents, what an app is told, how a refusal reads.
 
 pub mod extract;
+pub mod forwarded;
 pub mod identity;
 pub mod problem;
+pub mod refuse;
+pub mod write_back;

@@ -25,6 +25,7 @@ use crate::{
         forward_auth::{self, ForwardAuth},
         grpc::AuthorizationEdge,
         json::{self, Guard},
+        proxy::{self, Proxy},
         session::SessionEdge,
         session_store::{SessionLimits, SessionStoreEdge, SessionStoreParts},
     },
@@ -116,5 +117,18 @@ impl Bound {
             settings.trusted_proxies.clone(),
         )?;
         Ok(Some(forward_auth::router(Arc::new(edge))))
+    }
+
+    pub(super) fn proxy_service(&self) -> Result<Option<proxy::Service<Engine>>, StartError> {
+        let Some(settings) = &self.parts.settings.listen.proxy else {
+            return Ok(None);
+        };
+        let engine = &self.parts.engine;
+        let proxy = Proxy::new(
+            Arc::clone(engine),
+            Arc::clone(engine.clock()),
+            settings.clone(),
+        )?;
+        Ok(Some(proxy::Service::new(proxy)))
     }
 }

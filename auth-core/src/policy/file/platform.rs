@@ -37,9 +37,47 @@ pub struct Listen {
     /// Not in this build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<NotInThisBuild>,
-    /// Not in this build.
+    /// A reverse proxy in front of an app. Default: off.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub proxy: Option<NotInThisBuild>,
+    pub proxy: Option<ProxyFile>,
+}
+
+/// A reverse proxy: lets through to the app what the policy allows, tells the app who calls, and
+/// keeps what the app's answers change in the session.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyFile {
+    /// Where it listens.
+    pub address: At<String>,
+    /// The app, as `http://HOST:PORT`.
+    pub upstream: At<String>,
+    /// The caller on whose behalf it asks, and writes sessions.
+    pub caller: At<String>,
+    /// The proxies in front of it whose `X-Forwarded-For` and `-Proto` are believed, as addresses or
+    /// networks. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trusted_proxies: Vec<At<String>>,
+    /// Where browsers that must sign in are sent: a path of the app, or an `https://` URL. Default:
+    /// nowhere, they get 401.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<At<String>>,
+    /// What becomes of the credentials that a strategy reads. Default: `strip`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credentials: Option<PassedCredentials>,
+    /// How long the app, and a client in the middle of a body, may be silent. Default: `60s`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<At<Span>>,
+}
+
+/// What becomes of credentials on the way to the app.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PassedCredentials {
+    /// The app does not see those that a strategy reads.
+    #[default]
+    Strip,
+    /// It sees all.
+    Pass,
 }
 
 /// The plain forward-auth endpoint.

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Address, CallerSettings, Faults, ForwardAuth, Listen, Network};
+use super::{Address, CallerSettings, Faults, ForwardAuth, Listen, Network, proxy};
 use crate::{
     caller::{Caller, Grant},
     policy::{
@@ -19,10 +19,10 @@ use crate::{
 const ADDRESS_HELP: &str = "write `unix:PATH`, or an IP address and a port as `127.0.0.1:7480`";
 
 /// Reads addresses and sees that each is taken once.
-struct Addresses<'f, 'd> {
+pub(super) struct Addresses<'f, 'd> {
     folder: &'f Path,
     taken: BTreeMap<Address, &'static str>,
-    faults: &'f mut Faults<'d>,
+    pub(super) faults: &'f mut Faults<'d>,
 }
 
 pub(super) fn read(
@@ -47,6 +47,10 @@ pub(super) fn read(
         .forward_auth
         .as_ref()
         .and_then(|file| addresses.forward_auth(file, callers));
+    let proxy = listen
+        .proxy
+        .as_ref()
+        .and_then(|file| proxy::read(&mut addresses, file, callers));
     let origins = listen.origins.iter();
     let origins = origins.map(|at| origin(at, addresses.faults)).collect();
     Listen {
@@ -55,6 +59,7 @@ pub(super) fn read(
         admin,
         telemetry,
         forward_auth,
+        proxy,
         hosts: listen.hosts.iter().map(|at| host(at, faults)).collect(),
         origins,
     }
@@ -102,7 +107,7 @@ impl Addresses<'_, '_> {
     }
 
     /// Reads one address and notes that it is taken.
-    fn read(&mut self, key: &'static str, at: &At<String>) -> Option<Address> {
+    pub(super) fn read(&mut self, key: &'static str, at: &At<String>) -> Option<Address> {
         let address = match Address::parse(at, self.folder) {
             Ok(address) => address,
             Err(message) => {
@@ -132,18 +137,8 @@ impl Addresses<'_, '_> {
     ) -> Option<ForwardAuth> {
         let key = "listen.forward_auth";
         let address = self.read(key, &file.address);
-        let mut trusted_proxies = Vec::new();
-        for at in &file.trusted_proxies {
-            match at.parse::<Network>() {
-                Ok(network) => trusted_proxies.push(network),
-                Err(error) => {
-                    let message = error.to_string();
-                    let help = "write an address as `127.0.0.1`, or a network as `10.0.0.0/8`";
-                    self.faults.add(key, at, &message, Some(help));
-                }
-            }
-        }
-        let caller = self.proxy_caller(&file.caller, callers);
+        let trusted_proxies = self.networks(key, &file.trusted_proxies);
+        let caller = self.caller(key, &file.caller, callers);
         Some(ForwardAuth {
             address: address?,
             trusted_proxies,
@@ -151,8 +146,28 @@ impl Addresses<'_, '_> {
         })
     }
 
-    fn proxy_caller(&mut self, at: &At<String>, callers: &[CallerSettings]) -> Option<Arc<Caller>> {
-        let key = "listen.forward_auth";
+    pub(super) fn networks(&mut self, key: &'static str, asked: &[At<String>]) -> Vec<Network> {
+        let mut networks = Vec::new();
+        for at in asked {
+            match at.parse::<Network>() {
+                Ok(network) => networks.push(network),
+                Err(error) => {
+                    let message = error.to_string();
+                    let help = "write an address as `127.0.0.1`, or a network as `10.0.0.0/8`";
+                    self.faults.add(key, at, &message, Some(help));
+                }
+            }
+        }
+        networks
+    }
+
+    /// The caller of this name, who must be able to ask for decisions.
+    pub(super) fn caller(
+        &mut self,
+        key: &'static str,
+        at: &At<String>,
+        callers: &[CallerSettings],
+    ) -> Option<Arc<Caller>> {
         let found = callers.iter().find(|known| *known.caller.name == *at.value);
         let Some(found) = found else {
             let message = format!("there is no caller `{}`", at.escape_debug());

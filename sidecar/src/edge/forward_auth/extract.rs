@@ -3,7 +3,6 @@
 
 use std::net::IpAddr;
 
-use auth_core::policy::settings::Network;
 use auth_core::{
     decision_point::WireProfile,
     session::Tenant,
@@ -16,7 +15,6 @@ use crate::edge::http::extract::{self, TooLarge};
 const METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
-const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// A request that does not say what it is about, or says too much.
 #[derive(Debug)]
@@ -84,23 +82,6 @@ fn the_only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<&'a str, Re
         Ok(text) => Ok(text),
         Err(_) => Err(bad(format!("`{name}` is no text"))),
     }
-}
-
-/// The client's address: the last one in `X-Forwarded-For` that no trusted proxy has, since those
-/// before it are the client's own words. `None` when that is no address.
-pub(super) fn client(headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr> {
-    let lines: Vec<&str> = headers
-        .get_all(FOR)
-        .iter()
-        .map(|line| line.to_str().unwrap_or("?"))
-        .collect();
-    for entry in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
-        let address: IpAddr = entry.trim().parse().ok()?;
-        if !Network::any_contains(trusted, address) {
-            return Some(address.to_canonical());
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -203,29 +184,5 @@ mod tests {
         }
         let many = vec![("cookie", "a=1"); 17];
         assert_eq!(read(&with(&many)).unwrap_err().status, 431);
-    }
-
-    #[test]
-    fn the_client_is_the_last_address_that_no_proxy_of_ours_has() {
-        let trusted = ["10.0.0.0/8".parse().unwrap()];
-        for (lines, expected) in [
-            (vec![], None),
-            (vec!["192.0.2.7"], Some("192.0.2.7")),
-            (vec!["203.0.113.9, 192.0.2.7, 10.1.2.3"], Some("192.0.2.7")),
-            (vec!["203.0.113.9", "192.0.2.7"], Some("192.0.2.7")),
-            (vec!["192.0.2.7, evil"], None),
-            (vec!["10.1.2.3"], None),
-        ] {
-            let entries: Vec<_> = lines
-                .iter()
-                .map(|line| ("x-forwarded-for", *line))
-                .collect();
-            let found = client(&headers(&entries), &trusted);
-            assert_eq!(
-                found.map(|address| address.to_string()).as_deref(),
-                expected,
-                "{lines:?}"
-            );
-        }
     }
 }

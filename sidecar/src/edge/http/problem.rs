@@ -46,6 +46,34 @@ pub fn refused(status: StatusCode, problem: &str) -> Response {
     problem_json(status, outcome, &json!({ "detail": problem }))
 }
 
+/// No answer of the app can be had, or the request was not asked about. It is no verdict, so that
+/// no outcome is named.
+#[must_use]
+pub fn gateway(status: StatusCode, problem: &'static str, is_grpc: bool) -> Response {
+    let mut response = empty(status, Outcome::Undetermined);
+    response.headers_mut().remove(OUTCOME);
+    if !is_grpc {
+        write_problem(&mut response, &json!({ "detail": problem }));
+        return response;
+    }
+    *response.status_mut() = StatusCode::OK;
+    let headers = response.headers_mut();
+    let content_type = HeaderValue::from_static("application/grpc");
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert("grpc-status", grpc_code(status).into());
+    headers.insert("grpc-message", HeaderValue::from_static(problem));
+    response
+}
+
+/// The status that gRPC has for one of HTTP.
+fn grpc_code(status: StatusCode) -> i32 {
+    match status {
+        StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => 4,
+        status if status.is_client_error() => 3,
+        _ => 14,
+    }
+}
+
 /// Something went wrong here: closed.
 #[must_use]
 pub fn failed() -> Response {
@@ -55,21 +83,29 @@ pub fn failed() -> Response {
 /// A body of RFC 9457. It says what the client may know: outcome and reason, and nothing of which
 /// rule or check refused.
 fn problem_json(status: StatusCode, outcome: Outcome, more: &Value) -> Response {
+    let mut more = more.clone();
+    if let Some(more) = more.as_object_mut() {
+        more.insert("outcome".to_owned(), outcome.as_str().into());
+    }
+    let mut response = empty(status, outcome);
+    write_problem(&mut response, &more);
+    response
+}
+
+/// Writes a body of RFC 9457 with these members beside those that it always has.
+fn write_problem(response: &mut Response, more: &Value) {
+    let status = response.status();
     let mut problem = json!({
         "type": "about:blank",
         "title": status.canonical_reason().unwrap_or_default(),
         "status": status.as_u16(),
-        "outcome": outcome.as_str(),
     });
     if let (Some(problem), Some(more)) = (problem.as_object_mut(), more.as_object()) {
         problem.extend(more.clone());
     }
-    let mut response = empty(status, outcome);
     let content_type = HeaderValue::from_static("application/problem+json");
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, content_type);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     *response.body_mut() = Body::from(problem.to_string());
-    response
 }
 
 /// An answer without a body, which no cache may keep.

@@ -1,0 +1,95 @@
+//! The reverse proxy of our own.
+
+use std::time::Duration;
+
+use super::{CallerSettings, Proxy, listen::Addresses};
+use crate::policy::{
+    file::{PassedCredentials, ProxyFile},
+    scalar::At,
+};
+
+const KEY: &str = "listen.proxy";
+
+/// How long a silence may last when nothing is said.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest silence.
+const MAX_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// Reads the proxy's part; `None` when it has faults.
+pub(super) fn read(
+    addresses: &mut Addresses<'_, '_>,
+    file: &ProxyFile,
+    callers: &[CallerSettings],
+) -> Option<Proxy> {
+    let address = addresses.read(KEY, &file.address);
+    let trusted_proxies = addresses.networks(KEY, &file.trusted_proxies);
+    let caller = addresses.caller(KEY, &file.caller, callers);
+    let mut fault = |at: &At<String>, (message, help): (String, &str)| {
+        addresses.faults.add(KEY, at, &message, Some(help));
+    };
+    let upstream = match upstream(&file.upstream) {
+        Ok(upstream) => Some(upstream),
+        Err(why) => {
+            fault(&file.upstream, why);
+            None
+        }
+    };
+    let login = file.login.as_ref().map(|at| {
+        if let Err(why) = login(at) {
+            fault(at, why);
+        }
+        at.value.clone()
+    });
+    let timeout = file.timeout.as_ref().map_or(DEFAULT_TIMEOUT, |at| {
+        if at.value.0 < Duration::from_secs(1) || at.value.0 > MAX_TIMEOUT {
+            let message = "a silence is from `1s` to `1h`";
+            addresses.faults.add(KEY, at, message, None);
+        }
+        at.value.0
+    });
+    Some(Proxy {
+        address: address?,
+        upstream: upstream?,
+        caller: caller?,
+        trusted_proxies,
+        login,
+        passes_credentials: file.credentials == Some(PassedCredentials::Pass),
+        timeout,
+    })
+}
+
+type Fault = (String, &'static str);
+
+/// Host and port of an `http://` URL without a path.
+fn upstream(at: &At<String>) -> Result<String, Fault> {
+    let help = "write where the app listens, as `http://127.0.0.1:3000`";
+    let shown = at.escape_debug();
+    if at.starts_with("https://") {
+        let message = format!("`{shown}`: this build speaks plain HTTP to the app");
+        return Err((message, help));
+    }
+    let authority = at.strip_prefix("http://").unwrap_or_default();
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    let is_plain = !authority.contains(['/', '?', '#', '@', '*']);
+    match crate::authority::Authority::parse(authority.as_bytes()) {
+        Ok(_) if is_plain => Ok(authority.to_owned()),
+        _ => Err((format!("`{shown}` names no app"), help)),
+    }
+}
+
+/// A path of the app, or an `https://` URL: what browsers are sent to is written here and nowhere
+/// else (SECURITY C-09).
+fn login(at: &At<String>) -> Result<(), Fault> {
+    let help = "write a path as `/login`, or a URL as `https://id.example/login`";
+    let rest = match at.strip_prefix("https://") {
+        Some(rest) if !rest.starts_with(['/', '?', '#', '@']) => rest,
+        None if at.starts_with('/') && !at.starts_with("//") => at,
+        _ => "",
+    };
+    let is_clean = |byte: u8| byte.is_ascii_graphic() && !b"\\#\"<>@".contains(&byte);
+    if rest.is_empty() || !rest.bytes().all(is_clean) {
+        let message = format!("`{}` is no place to sign in", at.escape_debug());
+        return Err((message, help));
+    }
+    Ok(())
+}

@@ -1,0 +1,301 @@
+//! How an app without a library of ours changes the session: by headers of its response, which
+//! echo the `Sidegate-Call` of the request that they answer (R11, R26).
+//!
+//! `Sidegate-Session-Set` signs in, `Sidegate-Session-Patch` changes attributes (RFC 7396) and
+//! `Sidegate-Session-Clear` logs out: `this` session, the `others` of the subject, or `all`. The
+//! first two hold JSON, as it is or in base64url; non-ASCII text is escaped as `\u00e9` or encoded.
+
+use std::time::Duration;
+
+use auth_core::{
+    caller::Caller,
+    clock::Timestamp,
+    decision_point::{ClearScope, DecisionPoint, SessionError, SessionWrite, SetSession, SignIn},
+    principal::Principal,
+    session::{Identity, JsonObject},
+    wire_update::WireUpdate,
+};
+use aws_lc_rs::constant_time;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+use serde::Deserialize;
+
+use super::identity::CALL;
+
+/// Signs in.
+pub const SET: HeaderName = HeaderName::from_static("sidegate-session-set");
+/// Changes attributes.
+pub const PATCH: HeaderName = HeaderName::from_static("sidegate-session-patch");
+/// Logs out.
+pub const CLEAR: HeaderName = HeaderName::from_static("sidegate-session-clear");
+
+/// How often a nested patch is tried anew when the session changed in between.
+const PATCH_TRIES: u32 = 5;
+
+/// A change that an app asks for.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A new session takes the place of the present one.
+    SignIn(Box<SignIn>),
+    /// Attributes change, as RFC 7396 has it.
+    Patch(JsonObject),
+    /// It ends.
+    Clear(ClearScope),
+}
+
+/// Why a change is not made. Says no value of the session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WriteError {
+    /// The request got no handle: nothing may be written by its response.
+    #[error("no `sidegate-call` was issued for this request, so that nothing may be written")]
+    NothingIssued,
+    /// The handle is missing or another one.
+    #[error(
+        "the response does not echo the `sidegate-call` of its request: copy that header from the \
+         request"
+    )]
+    NotEchoed,
+    /// More than one change.
+    #[error("the response asks for more than one change of the session")]
+    Several,
+    /// It cannot be read.
+    #[error("`{header}`: {problem}")]
+    Malformed {
+        /// The header.
+        header: HeaderName,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The session API refused.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+}
+
+/// The change that a response asks for, if any.
+///
+/// `issued` is the handle of the request, and `now` the time of a sign-in that states none.
+///
+/// # Errors
+///
+/// Returns [`WriteError`] when there is a change that must not be made.
+pub fn read(
+    headers: &HeaderMap,
+    issued: Option<&[u8]>,
+    now: Timestamp,
+) -> Result<Option<Change>, WriteError> {
+    let asked = |name| {
+        headers
+            .get_all(name)
+            .iter()
+            .map(http::HeaderValue::as_bytes)
+    };
+    let (mut set, mut patch, mut clear) = (asked(SET), asked(PATCH), asked(CLEAR));
+    let found = [
+        (SET, set.next()),
+        (PATCH, patch.next()),
+        (CLEAR, clear.next()),
+    ];
+    let mut found = found
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
+    let Some((name, value)) = found.next() else {
+        return Ok(None);
+    };
+    check_echo(headers, issued)?;
+    let repeated = set.next().or(patch.next()).or(clear.next()).is_some();
+    if repeated || found.next().is_some() {
+        return Err(WriteError::Several);
+    }
+    let change = if name == SET {
+        sign_in(value, now).map(Box::new).map(Change::SignIn)
+    } else if name == PATCH {
+        json(value).map(Change::Patch)
+    } else {
+        clear_scope(value).map(Change::Clear)
+    };
+    let change = change.map_err(|problem| WriteError::Malformed {
+        header: name,
+        problem,
+    })?;
+    Ok(Some(change))
+}
+
+/// What was relayed from elsewhere, or cached, does not know the handle of this request.
+fn check_echo(headers: &HeaderMap, issued: Option<&[u8]>) -> Result<(), WriteError> {
+    let issued = issued.ok_or(WriteError::NothingIssued)?;
+    let mut echoes = headers.get_all(CALL).iter();
+    let (Some(echo), None) = (echoes.next(), echoes.next()) else {
+        return Err(WriteError::NotEchoed);
+    };
+    let echo = URL_SAFE_NO_PAD.decode(echo.as_bytes());
+    let echo = echo.map_err(|_| WriteError::NotEchoed)?;
+    constant_time::verify_slices_are_equal(&echo, issued).map_err(|_| WriteError::NotEchoed)
+}
+
+/// JSON as it is, or in base64url.
+fn json<T: serde::de::DeserializeOwned>(value: &[u8]) -> Result<T, String> {
+    let decoded;
+    let text = if value.first() == Some(&b'{') {
+        value
+    } else {
+        decoded = URL_SAFE_NO_PAD
+            .decode(value)
+            .map_err(|_| "it is neither a JSON object nor one in base64url".to_owned())?;
+        &decoded
+    };
+    // Where it is wrong, and not what stands there.
+    serde_json::from_slice(text).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => error.to_string(),
+        _ => format!("it is no JSON, at column {}", error.column()),
+    })
+}
+
+/// A sign-in as the header has it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignInHeader {
+    subject: String,
+    #[serde(default)]
+    actor: Option<String>,
+    #[serde(default)]
+    claims: JsonObject,
+    #[serde(default)]
+    attributes: JsonObject,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    all_scopes: bool,
+    /// Seconds since 1970. Default: now.
+    #[serde(default)]
+    auth_time: Option<i64>,
+    #[serde(default)]
+    acr: Option<String>,
+    #[serde(default)]
+    amr: Vec<String>,
+    /// Seconds.
+    #[serde(default)]
+    ttl: Option<u64>,
+}
+
+fn sign_in(value: &[u8], now: Timestamp) -> Result<SignIn, String> {
+    let header: SignInHeader = json(value)?;
+    let principal = |field: &str, text: &str| {
+        let parsed: Result<Principal, _> = text.parse();
+        parsed.map_err(|error| format!("`{field}`: {error}"))
+    };
+    let actor = header.actor.as_deref();
+    Ok(SignIn {
+        identity: Identity {
+            subject: Some(principal("subject", &header.subject)?),
+            actor: actor.map(|actor| principal("actor", actor)).transpose()?,
+            claims: header.claims,
+            scopes: header.scopes,
+            all_scopes: header.all_scopes,
+            auth_time: Some(header.auth_time.map_or(now, Timestamp::from_seconds)),
+            acr: header.acr,
+            amr: header.amr,
+        },
+        attributes: header.attributes,
+        ttl: header.ttl.map(Duration::from_secs),
+    })
+}
+
+fn clear_scope(value: &[u8]) -> Result<ClearScope, String> {
+    match value {
+        b"this" => Ok(ClearScope::This),
+        b"others" => Ok(ClearScope::Others),
+        b"all" => Ok(ClearScope::All),
+        _ => Err("it is `this`, `others` or `all`".to_owned()),
+    }
+}
+
+/// Makes a change. `request_id` names the request, so that it is made once.
+///
+/// # Errors
+///
+/// Returns [`WriteError::Session`]; nothing has then changed.
+pub async fn apply<D: DecisionPoint>(
+    point: &D,
+    caller: &Caller,
+    call: Bytes,
+    change: Change,
+    request_id: &str,
+) -> Result<Vec<WireUpdate>, WriteError> {
+    match change {
+        Change::SignIn(sign_in) => {
+            let request = SetSession {
+                call,
+                change: SessionWrite::SignIn(*sign_in),
+                etag: String::new(),
+                request_id: request_id.to_owned(),
+            };
+            Ok(point.set(caller, request).await?.updates)
+        }
+        Change::Patch(patch) => Ok(apply_patch(point, caller, call, patch).await?),
+        Change::Clear(scope) => Ok(point.clear(caller, &call, scope).await?.updates),
+    }
+}
+
+/// Top-level members are set and removed as they stand; those that merge into what is there are
+/// merged with what was read, and only written if that has not changed meanwhile.
+async fn apply_patch<D: DecisionPoint>(
+    point: &D,
+    caller: &Caller,
+    call: Bytes,
+    patch: JsonObject,
+) -> Result<Vec<WireUpdate>, SessionError> {
+    let merges = patch.values().any(serde_json::Value::is_object);
+    let mut tries = PATCH_TRIES;
+    loop {
+        let (mut set, mut remove, mut etag) = (JsonObject::new(), Vec::new(), String::new());
+        let session = match merges {
+            true => point.session(caller, &call).await?,
+            false => None,
+        };
+        if let Some(session) = &session {
+            etag = session.etag();
+        }
+        for (name, value) in &patch {
+            if value.is_null() {
+                remove.push(name.clone());
+                continue;
+            }
+            let present = session.as_ref().and_then(|s| s.attributes.get(name));
+            set.insert(name.clone(), merged(present, value));
+        }
+        let request = SetSession {
+            call: call.clone(),
+            change: SessionWrite::Patch { set, remove },
+            etag,
+            request_id: String::new(),
+        };
+        match point.set(caller, request).await {
+            Err(SessionError::EtagMismatch) if merges && tries > 1 => tries -= 1,
+            changed => return Ok(changed?.updates),
+        }
+    }
+}
+
+/// The merge of RFC 7396 section 2.
+fn merged(present: Option<&serde_json::Value>, patch: &serde_json::Value) -> serde_json::Value {
+    let serde_json::Value::Object(patch) = patch else {
+        return patch.clone();
+    };
+    let mut object = match present {
+        Some(serde_json::Value::Object(object)) => object.clone(),
+        _ => JsonObject::new(),
+    };
+    for (name, value) in patch {
+        if value.is_null() {
+            object.remove(name);
+        } else {
+            let value = merged(object.get(name), value);
+            object.insert(name.clone(), value);
+        }
+    }
+    object.into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! A reverse proxy: lets through to the app what the decision point allows, tells the app who
+//! calls, and keeps what the app's answer changes in the session.
+//!
+//! A request's way: [`call`] says what it is, the decision point decides, [`headers`] makes what
+//! the app receives, [`upstream`] sends it, [`response`] makes of the answer what the client
+//! receives. Bodies are streamed both ways; only what a decision needs of one is read before.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use auth_core::{
+    caller::Grant,
+    clock::Clock,
+    decision::Answer,
+    decision_point::{DecisionPoint, WireProfile},
+    outcome::Outcome,
+    policy::settings,
+    wire::{Call, WireKind},
+};
+use axum::{body::Body as ResponseBody, extract::ConnectInfo};
+use http::{Request, Response, StatusCode, Version, header, request::Parts};
+use tonic::{body::Body, metadata::MetadataMap};
+
+use self::{
+    call::{Client, Refusal},
+    headers::Onward,
+    upstream::{Upstream, UpstreamError},
+};
+use super::{
+    deadline::{DEFAULT_MAX, Deadline},
+    http::{
+        identity, problem,
+        refuse::{self, Reader},
+    },
+};
+
+mod call;
+mod headers;
+mod response;
+mod tunnel;
+mod upstream;
+
+/// Why the proxy does not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProxyError {
+    /// The caller may not ask for decisions.
+    #[error("caller `{caller}` lacks the grant `authorize`, which the proxy needs")]
+    GrantMissing {
+        /// The caller.
+        caller: String,
+    },
+    /// The caller may not speak of HTTP.
+    #[error("caller `{caller}` may not speak of wire `http`, which the proxy needs")]
+    WireNotAllowed {
+        /// The caller.
+        caller: String,
+    },
+    /// The app's address is none.
+    #[error("`{0}` is no host and port of an app")]
+    Upstream(String),
+}
+
+/// A reverse proxy that decides by `D`.
+pub struct Proxy<D> {
+    point: Arc<D>,
+    clock: Arc<dyn Clock>,
+    settings: settings::Proxy,
+    upstream: Upstream,
+}
+
+impl<D> std::fmt::Debug for Proxy<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: DecisionPoint> Proxy<D> {
+    /// A proxy in front of the app that the settings name.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ProxyError`] when its caller may not ask, or the app has no address.
+    pub fn new(
+        point: Arc<D>,
+        clock: Arc<dyn Clock>,
+        settings: settings::Proxy,
+    ) -> Result<Self, ProxyError> {
+        let caller = || settings.caller.name.to_string();
+        if !settings.caller.may(Grant::Authorize) {
+            return Err(ProxyError::GrantMissing { caller: caller() });
+        }
+        if !settings.caller.may_speak(&WireKind::Http) {
+            return Err(ProxyError::WireNotAllowed { caller: caller() });
+        }
+        let upstream = Upstream::new(&settings.upstream, settings.timeout)
+            .map_err(|_| ProxyError::Upstream(settings.upstream.clone()))?;
+        Ok(Self {
+            point,
+            clock,
+            settings,
+            upstream,
+        })
+    }
+
+    /// Answers a request that came from `peer`; `None` is not known.
+    pub async fn answer(
+        &self,
+        peer: Option<IpAddr>,
+        mut request: Request<Body>,
+    ) -> Response<ResponseBody> {
+        let upgrade = headers::upgrade(request.version(), request.headers())
+            .map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
+        let (parts, body) = request.into_parts();
+        let kind = call::kind(&parts);
+        let asked = match self.decide(&kind, peer, &parts, body).await {
+            Ok(asked) => asked,
+            Err(refusal) => return refused(&refusal, &parts),
+        };
+        if asked.answer.outcome() != Outcome::Allow {
+            let reader = Reader::of(&kind, &parts);
+            let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+            return refuse::render(
+                &asked.answer,
+                reader,
+                self.settings.login.as_deref(),
+                target,
+            );
+        }
+        let sent = match self.forwarded(&kind, &parts, &asked, upgrade.as_ref().map(|(p, _)| p)) {
+            Ok(sent) => sent.map(|()| asked.body),
+            Err(closed) => return *closed,
+        };
+        match self.upstream.send(sent, kind == WireKind::Grpc).await {
+            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                let upgrade = upgrade.map(|(_, client)| client);
+                let written = self.write_back(&asked.answer, answer.status(), answer.headers());
+                match written.await {
+                    Ok(updates) => tunnel::open(answer, upgrade, &asked.answer, &updates),
+                    Err(closed) => *closed,
+                }
+            }
+            Ok(answer) => self.respond(&asked.answer, answer).await,
+            Err(error) => self.no_answer(&error, &parts),
+        }
+    }
+
+    /// Asks the decision point.
+    async fn decide(
+        &self,
+        kind: &WireKind,
+        peer: Option<IpAddr>,
+        request: &Parts,
+        body: Body,
+    ) -> Result<Asked, Refusal> {
+        let deadline = Deadline::of(&MetadataMap::new(), DEFAULT_MAX);
+        let client = Client::of(peer, &request.headers, &self.settings.trusted_proxies);
+        let profile = deadline.result(self.point.profile(kind)).await;
+        let profile = profile.unwrap_or_default();
+        let tenant = &self.settings.caller.tenant;
+        let call = call::call(kind.clone(), request, &profile, &client, tenant)?;
+        let call = Call {
+            data_complete: hyper::body::Body::is_end_stream(&body),
+            ..call
+        };
+        let authority = call.authority.clone();
+        let answer = self.point.authorize(&self.settings.caller, call);
+        let answer = deadline.answer(answer).await;
+        Ok(Asked {
+            answer: answer.unwrap_or_else(|_| super::deadline::too_late()),
+            authority,
+            client,
+            profile,
+            body,
+        })
+    }
+
+    /// The request as the app receives it.
+    fn forwarded(
+        &self,
+        kind: &WireKind,
+        request: &Parts,
+        asked: &Asked,
+        upgrade: Option<&http::HeaderValue>,
+    ) -> Result<Request<()>, Box<Response<ResponseBody>>> {
+        let is_grpc = *kind == WireKind::Grpc;
+        let onward = Onward {
+            client: &asked.client,
+            authority: &asked.authority,
+            withheld: (!self.settings.passes_credentials).then_some(&asked.profile),
+            is_grpc,
+        };
+        let mut headers = onward.headers(&request.headers);
+        if let Some(protocol) = upgrade {
+            headers.insert(header::UPGRADE, protocol.clone());
+            headers.insert(
+                header::CONNECTION,
+                http::HeaderValue::from_static("upgrade"),
+            );
+        }
+        let (Ok(identity), Ok(uri)) = (
+            identity::headers(&asked.answer),
+            self.upstream.uri(&request.uri),
+        ) else {
+            tracing::error!("what the app should receive cannot be written");
+            return Err(Box::new(problem::failed()));
+        };
+        headers.extend(identity);
+        let mut sent = Request::new(());
+        *sent.method_mut() = request.method.clone();
+        *sent.uri_mut() = uri;
+        *sent.version_mut() = if is_grpc {
+            Version::HTTP_2
+        } else {
+            Version::HTTP_11
+        };
+        *sent.headers_mut() = headers;
+        Ok(sent)
+    }
+
+    /// The app did not answer.
+    fn no_answer(&self, error: &UpstreamError, request: &Parts) -> Response<ResponseBody> {
+        let (status, problem) = match error {
+            UpstreamError::Failed(_) | UpstreamError::Request(_) => {
+                (StatusCode::BAD_GATEWAY, "the app could not be asked")
+            }
+            UpstreamError::Silent => (
+                StatusCode::GATEWAY_TIMEOUT,
+                "the app did not answer in time",
+            ),
+            UpstreamError::ClientSilent => {
+                (StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
+            }
+        };
+        let cause = std::error::Error::source(error).map(ToString::to_string);
+        tracing::warn!(upstream = self.settings.upstream, %error, cause, "no answer of the app");
+        let reader = Reader::of(&call::kind(request), request);
+        problem::gateway(status, problem, reader == Reader::Grpc)
+    }
+}
+
+/// A call and its answer.
+struct Asked {
+    answer: Answer,
+    authority: String,
+    client: Client,
+    profile: WireProfile,
+    body: Body,
+}
+
+/// A request that was not asked about.
+fn refused(refusal: &Refusal, request: &Parts) -> Response<ResponseBody> {
+    let (status, problem) = (refusal.status, refusal.problem);
+    tracing::info!(status = status.as_u16(), problem, "the proxy refused");
+    match Reader::of(&call::kind(request), request) {
+        Reader::Grpc => problem::gateway(status, problem, true),
+        Reader::Program | Reader::Person => problem::refused(status, problem),
+    }
+}
+
+/// The proxy as a listener serves it. The listener must provide the peer's address as
+/// [`ConnectInfo`].
+pub struct Service<D>(Arc<Proxy<D>>);
+
+impl<D> Service<D> {
+    /// Serves this proxy.
+    #[must_use]
+    pub fn new(proxy: Proxy<D>) -> Self {
+        Self(Arc::new(proxy))
+    }
+}
+
+impl<D> Clone for Service<D> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<D> std::fmt::Debug for Service<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<D: DecisionPoint> tower::Service<Request<Body>> for Service<D> {
+    type Response = Response<ResponseBody>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let proxy = Arc::clone(&self.0);
+        Box::pin(async move {
+            let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+            let peer = peer.map(|info| info.0.ip());
+            Ok(proxy.answer(peer, request).await)
+        })
+    }
+}

@@ -1,0 +1,199 @@
+//! What a request is, to the decision point.
+
+use std::net::IpAddr;
+
+use auth_core::{
+    decision_point::WireProfile,
+    policy::settings::Network,
+    session::Tenant,
+    wire::{self, Call, Deliverable, Peer, SessionView, WireKind},
+};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Version, header, request::Parts};
+
+use crate::edge::http::{
+    extract::{self, TooLarge},
+    forwarded,
+};
+
+/// The longest header field, in bytes (H-13).
+const MAX_FIELD_BYTES: usize = 8 * 1024;
+
+/// A request that is not asked about.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) status: StatusCode,
+    pub(super) problem: &'static str,
+}
+
+impl Refusal {
+    const fn bad(problem: &'static str) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            problem,
+        }
+    }
+
+    const fn too_large(problem: &'static str) -> Self {
+        Self {
+            status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            problem,
+        }
+    }
+}
+
+impl From<TooLarge> for Refusal {
+    fn from(TooLarge(problem): TooLarge) -> Self {
+        Self::too_large(problem)
+    }
+}
+
+/// Who sent a request, over how many proxies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client {
+    /// The other end of the connection.
+    pub(super) peer: Option<IpAddr>,
+    /// Whether the peer is a proxy that is believed.
+    pub(super) is_proxied: bool,
+    /// The client itself, as far as it is known.
+    pub(super) address: Option<IpAddr>,
+}
+
+impl Client {
+    pub(super) fn of(peer: Option<IpAddr>, headers: &HeaderMap, trusted: &[Network]) -> Self {
+        let peer = peer.map(|peer| peer.to_canonical());
+        let is_proxied = peer.is_some_and(|peer| Network::any_contains(trusted, peer));
+        let address = match is_proxied {
+            true => forwarded::client(headers, trusted),
+            false => peer,
+        };
+        Self {
+            peer,
+            is_proxied,
+            address,
+        }
+    }
+}
+
+/// Which wire a request is of: gRPC says so itself, and what its path then names is no HTTP route.
+pub(super) fn kind(request: &Parts) -> WireKind {
+    let content_type = request.headers.get(header::CONTENT_TYPE);
+    let is_grpc = content_type.is_some_and(|value| {
+        let rest = value.as_bytes().strip_prefix(b"application/grpc");
+        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+    });
+    if is_grpc && request.method == Method::POST && request.version == Version::HTTP_2 {
+        WireKind::Grpc
+    } else {
+        WireKind::Http
+    }
+}
+
+/// The call, with nothing of the body.
+pub(super) fn call(
+    kind: WireKind,
+    request: &Parts,
+    profile: &WireProfile,
+    client: &Client,
+    tenant: &Tenant,
+) -> Result<Call, Refusal> {
+    let headers = &request.headers;
+    if headers.values().any(|value| value.len() > MAX_FIELD_BYTES) {
+        return Err(Refusal::too_large("a header field is too long"));
+    }
+    if headers.contains_key(header::TRANSFER_ENCODING)
+        && headers.contains_key(header::CONTENT_LENGTH)
+    {
+        return Err(Refusal::bad("the length of the body is stated twice"));
+    }
+    let target = target(request);
+    if target.len() > wire::MAX_TARGET_BYTES {
+        return Err(Refusal {
+            status: StatusCode::URI_TOO_LONG,
+            problem: "the target is too long",
+        });
+    }
+    let method = match kind {
+        WireKind::Grpc => "",
+        _ => request.method.as_str(),
+    };
+    Ok(Call {
+        tenant: tenant.clone(),
+        authority: authority(request)?,
+        credentials: extract::credentials(headers, profile)?,
+        peer: Peer {
+            address: client
+                .address
+                .map_or_else(String::new, |address| address.to_string()),
+            ..Peer::default()
+        },
+        attributes: extract::attributes(headers, profile)?,
+        deliverable: Deliverable {
+            cookie: true,
+            token: true,
+            connection: false,
+        },
+        view: SessionView::Full,
+        ..Call::new(kind, method, &target)
+    })
+}
+
+/// The target as received. In absolute form it is handed on as such, for the rules to refuse.
+fn target(request: &Parts) -> String {
+    let uri = &request.uri;
+    match request.version {
+        Version::HTTP_2 | Version::HTTP_3 => uri
+            .path_and_query()
+            .map_or("", |path| path.as_str())
+            .to_owned(),
+        _ => uri.to_string(),
+    }
+}
+
+/// The host: `:authority`, else the one `Host`. If both are there they must agree
+/// (RFC 9113 section 8.3.1).
+fn authority(request: &Parts) -> Result<String, Refusal> {
+    let mut hosts = request.headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => return Err(Refusal::bad("there are two `host` headers")),
+        (Some(host), None) => Some(
+            host.to_str()
+                .map_err(|_| Refusal::bad("`host` is no text"))?,
+        ),
+        (None, None) => None,
+    };
+    match (request.uri.authority(), host) {
+        (Some(authority), Some(host)) if !authority.as_str().eq_ignore_ascii_case(host) => {
+            Err(Refusal::bad("`host` and the target disagree"))
+        }
+        (Some(authority), _) => Ok(authority.as_str().to_owned()),
+        (None, Some(host)) => Ok(host.to_owned()),
+        (None, None) => Err(Refusal::bad("`host` is missing")),
+    }
+}
+
+/// Whether a header asks the app to act on another method or path than the one that was decided
+/// (H-10).
+pub(super) fn is_override(name: &HeaderName) -> bool {
+    let plain: String = name
+        .as_str()
+        .chars()
+        .map(|mark| {
+            if mark.is_ascii_alphanumeric() {
+                mark
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    matches!(
+        &*plain,
+        "x-http-method-override"
+            | "x-http-method"
+            | "x-method-override"
+            | "x-original-url"
+            | "x-original-uri"
+            | "x-original-method"
+            | "x-original-host"
+            | "x-rewrite-url"
+    )
+}

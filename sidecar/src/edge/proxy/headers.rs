@@ -1,0 +1,336 @@
+//! What of a message's header goes on to the other side (RFC 9110 section 7.6.1).
+
+use std::net::IpAddr;
+
+use auth_core::{decision_point::WireProfile, wire::CredentialSource};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+
+use super::call::{Client, is_override};
+use crate::edge::http::{forwarded, identity};
+
+const VIA: HeaderValue = HeaderValue::from_static("1.1 sidegate");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// Fields that speak of one connection, beside those that `Connection` names.
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// The names that `Connection` lists.
+fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
+    let lines = headers.get_all(header::CONNECTION).iter();
+    let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    names
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect()
+}
+
+/// What a client says of where it comes from, under whatever spelling an app might read.
+fn is_forwarding(name: &HeaderName) -> bool {
+    let plain: String = name
+        .as_str()
+        .chars()
+        .map(|mark| {
+            if mark.is_ascii_alphanumeric() {
+                mark
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    plain.starts_with("x-forwarded-") || matches!(&*plain, "forwarded" | "x-real-ip" | "via")
+}
+
+/// What the app receives of a client's header.
+pub(super) struct Onward<'a> {
+    pub(super) client: &'a Client,
+    /// The host that the client asked for.
+    pub(super) authority: &'a str,
+    /// The credentials that the app shall not see; `None` lets it see all.
+    pub(super) withheld: Option<&'a WireProfile>,
+    /// Whether it is gRPC, which needs `TE: trailers`.
+    pub(super) is_grpc: bool,
+}
+
+impl Onward<'_> {
+    /// The header for the app, without what identifies the caller: that is ours to add.
+    pub(super) fn headers(&self, received: &HeaderMap) -> HeaderMap {
+        let listed = connection_names(received);
+        let mut sent = HeaderMap::with_capacity(received.len() + 10);
+        for (name, value) in received {
+            let is_dropped = is_hop_by_hop(name)
+                || listed.contains(name)
+                || identity::is_ours(name.as_str())
+                || is_override(name)
+                || is_forwarding(name)
+                || matches!(*name, header::EXPECT | header::HOST | header::COOKIE)
+                || self.withholds(name);
+            if !is_dropped {
+                sent.append(name.clone(), value.clone());
+            }
+        }
+        self.add_cookies(received, &mut sent);
+        self.add_origin(received, &mut sent);
+        if self.is_grpc {
+            sent.insert(header::TE, HeaderValue::from_static("trailers"));
+        } else if let Ok(host) = HeaderValue::from_str(self.authority) {
+            sent.insert(header::HOST, host);
+        }
+        sent
+    }
+
+    fn withholds(&self, name: &HeaderName) -> bool {
+        let credentials = self.withheld.map(|profile| &profile.credentials);
+        credentials
+            .into_iter()
+            .flatten()
+            .any(|(source, listed)| match source {
+                CredentialSource::Authorization => *name == header::AUTHORIZATION,
+                CredentialSource::Header => name.as_str() == listed,
+                CredentialSource::Cookie | CredentialSource::Envelope => false,
+            })
+    }
+
+    /// One line of all cookies but ours; HTTP/2 may have split it (RFC 9113 section 8.2.3).
+    fn add_cookies(&self, received: &HeaderMap, sent: &mut HeaderMap) {
+        let lines = received.get_all(header::COOKIE).iter();
+        let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+        let mut kept = Vec::new();
+        for pair in pairs.map(<[u8]>::trim_ascii) {
+            let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default();
+            if !pair.is_empty() && !self.withholds_cookie(name.trim_ascii()) {
+                if !kept.is_empty() {
+                    kept.extend_from_slice(b"; ");
+                }
+                kept.extend_from_slice(pair);
+            }
+        }
+        if !kept.is_empty()
+            && let Ok(mut line) = HeaderValue::from_bytes(&kept)
+        {
+            line.set_sensitive(true);
+            sent.insert(header::COOKIE, line);
+        }
+    }
+
+    fn withholds_cookie(&self, name: &[u8]) -> bool {
+        let credentials = self.withheld.map(|profile| &profile.credentials);
+        let mut cookies = credentials.into_iter().flatten();
+        cookies.any(|(source, listed)| {
+            *source == CredentialSource::Cookie && listed.as_bytes() == name
+        })
+    }
+
+    /// Where the request comes from, by what we know ourselves and what believed proxies say.
+    fn add_origin(&self, received: &HeaderMap, sent: &mut HeaderMap) {
+        let mut set = |name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                sent.insert(name, value);
+            }
+        };
+        let peer = self.client.peer.map(|peer| peer.to_string());
+        let said = |name: HeaderName| {
+            let values = received.get_all(name).iter();
+            let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+            (self.client.is_proxied && !values.is_empty()).then(|| values.join(", "))
+        };
+        let way = [said(forwarded::FOR), peer];
+        let way: Vec<_> = way.into_iter().flatten().collect();
+        if !way.is_empty() {
+            set(forwarded::FOR, &way.join(", "));
+        }
+        if let Some(address) = self.client.address.as_ref().map(IpAddr::to_string) {
+            set(REAL_IP, &address);
+        }
+        set(
+            forwarded::PROTO,
+            said(forwarded::PROTO).as_deref().unwrap_or("http"),
+        );
+        set(
+            forwarded::HOST,
+            said(forwarded::HOST).as_deref().unwrap_or(self.authority),
+        );
+        sent.insert(header::VIA, VIA);
+    }
+}
+
+/// What the client receives of the app's header: nothing of one connection, and nothing of ours.
+pub(super) fn backward(received: &HeaderMap) -> HeaderMap {
+    let listed = connection_names(received);
+    let mut sent = HeaderMap::with_capacity(received.len() + 4);
+    for (name, value) in received {
+        let is_dropped =
+            is_hop_by_hop(name) || listed.contains(name) || identity::is_ours(name.as_str());
+        if !is_dropped {
+            sent.append(name.clone(), value.clone());
+        }
+    }
+    sent
+}
+
+/// The protocol that a request or response of HTTP/1.1 changes to.
+pub(super) fn upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
+    let asked = version == Version::HTTP_11 && connection_names(headers).contains(&header::UPGRADE);
+    let mut protocols = headers.get_all(header::UPGRADE).iter();
+    match (protocols.next(), protocols.next()) {
+        (Some(protocol), None) if asked => Some(protocol.clone()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(entries: &[(&'static str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in entries {
+            map.append(*name, value.parse().unwrap());
+        }
+        map
+    }
+
+    fn profile() -> WireProfile {
+        WireProfile {
+            credentials: vec![
+                (CredentialSource::Authorization, String::new()),
+                (CredentialSource::Header, "x-api-key".into()),
+                (CredentialSource::Cookie, "session".into()),
+            ],
+            ..WireProfile::default()
+        }
+    }
+
+    fn onward(received: &[(&'static str, &str)], is_proxied: bool, withheld: bool) -> HeaderMap {
+        let peer = Some([192, 0, 2, 7].into());
+        let client = Client {
+            peer,
+            is_proxied,
+            address: peer,
+        };
+        let profile = profile();
+        Onward {
+            client: &client,
+            authority: "books.example",
+            withheld: withheld.then_some(&profile),
+            is_grpc: false,
+        }
+        .headers(&headers(received))
+    }
+
+    #[test]
+    fn h06_no_spelling_of_our_names_goes_on() {
+        for name in [
+            "sidegate-subject",
+            "sidegate_session",
+            "sidegate.call",
+            "sidegate-x",
+        ] {
+            assert!(
+                !onward(&[(name, "evil")], true, true).contains_key(name),
+                "{name}"
+            );
+            assert!(
+                !backward(&headers(&[(name, "evil")])).contains_key(name),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn h10_no_other_method_or_path_goes_on() {
+        for name in [
+            "x-http-method-override",
+            "x_http_method_override",
+            "x-original-url",
+            "x-rewrite-url",
+        ] {
+            assert!(
+                !onward(&[(name, "x")], true, true).contains_key(name),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_connection_lists_stays_here() {
+        let sent = onward(
+            &[
+                ("connection", "close, x-a"),
+                ("x-a", "1"),
+                ("x-b", "2"),
+                ("te", "trailers"),
+            ],
+            false,
+            true,
+        );
+        assert!(
+            !sent.contains_key("x-a")
+                && !sent.contains_key("connection")
+                && !sent.contains_key("te")
+        );
+        assert_eq!(sent["x-b"], "2");
+    }
+
+    #[test]
+    fn h04_only_a_listed_proxy_says_where_a_request_comes_from() {
+        let said = [
+            ("x-forwarded-for", "203.0.113.9"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "evil.example"),
+            ("x_forwarded_for", "1.2.3.4"),
+            ("forwarded", "for=1.2.3.4"),
+            ("x-real-ip", "1.2.3.4"),
+        ];
+        for (is_proxied, way, proto, host) in [
+            (false, "192.0.2.7", "http", "books.example"),
+            (true, "203.0.113.9, 192.0.2.7", "https", "evil.example"),
+        ] {
+            let sent = onward(&said, is_proxied, true);
+            assert_eq!(sent["x-forwarded-for"], way);
+            assert_eq!(sent["x-forwarded-proto"], proto);
+            assert_eq!(sent["x-forwarded-host"], host);
+            assert_eq!(sent["x-real-ip"], "192.0.2.7");
+            assert!(!sent.contains_key("x_forwarded_for") && !sent.contains_key("forwarded"));
+        }
+    }
+
+    #[test]
+    fn credentials_that_a_strategy_reads_stay_here_unless_they_are_passed() {
+        let presented = [
+            ("authorization", "Bearer x"),
+            ("x-api-key", "k"),
+            ("cookie", "a=1; session=s"),
+            ("cookie", "b=2;session=t;"),
+        ];
+        let sent = onward(&presented, false, true);
+        assert_eq!(sent["cookie"], "a=1; b=2");
+        assert!(!sent.contains_key("authorization") && !sent.contains_key("x-api-key"));
+        let sent = onward(&presented, false, false);
+        assert_eq!(sent["cookie"], "a=1; session=s; b=2; session=t");
+        assert!(sent.contains_key("authorization") && sent.contains_key("x-api-key"));
+    }
+
+    #[test]
+    fn an_upgrade_is_asked_for_in_both_headers() {
+        let both = [
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "websocket"),
+        ];
+        assert!(upgrade(Version::HTTP_11, &headers(&both)).is_some());
+        assert!(upgrade(Version::HTTP_2, &headers(&both)).is_none());
+        assert!(upgrade(Version::HTTP_11, &headers(&both[1..])).is_none());
+        assert!(upgrade(Version::HTTP_11, &headers(&both[..1])).is_none());
+    }
+}

@@ -1,0 +1,152 @@
+//! What the client receives of the app's answer.
+
+use auth_core::{
+    decision::Answer,
+    decision_point::{ClearScope, DecisionPoint},
+    wire_update::WireUpdate,
+};
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use super::{Proxy, headers};
+use crate::edge::http::{
+    identity, problem,
+    write_back::{self, Change, WriteError},
+};
+
+/// A bearer token that the client shall present from now on.
+const TOKEN: HeaderName = HeaderName::from_static("sidegate-token");
+/// What a browser shall forget of who has logged out.
+const FORGET: HeaderValue = HeaderValue::from_static("\"cache\", \"storage\"");
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// What was written of the session.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) updates: Vec<WireUpdate>,
+    pub(super) logs_out: bool,
+}
+
+impl<D: DecisionPoint> Proxy<D> {
+    /// The answer for the client, after what it changes in the session has been written.
+    pub(super) async fn respond(
+        &self,
+        answer: &Answer,
+        response: Response<Incoming>,
+    ) -> Response<Body> {
+        let (parts, body) = response.into_parts();
+        let written = match self.write_back(answer, parts.status, &parts.headers).await {
+            Ok(written) => written,
+            Err(closed) => return *closed,
+        };
+        let mut headers = headers::backward(&parts.headers);
+        if !deliver(answer, &written, &mut headers) {
+            tracing::error!("an update cannot be delivered");
+            return problem::failed();
+        }
+        let body = body.map_frame(|mut frame| {
+            if let Some(trailers) = frame.trailers_mut() {
+                strip(trailers);
+            }
+            frame
+        });
+        let mut response = Response::new(Body::new(body));
+        *response.status_mut() = parts.status;
+        *response.headers_mut() = headers;
+        response
+    }
+
+    /// Writes what the app's answer changes in the session; one that failed changes nothing but
+    /// may log out (R11). If something cannot be written, the client gets nothing of the answer.
+    pub(super) async fn write_back(
+        &self,
+        answer: &Answer,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Written, Box<Response<Body>>> {
+        let asked = write_back::read(headers, answer.call.as_deref(), self.clock.now());
+        let change = match asked {
+            Ok(None) => return Ok(Written::default()),
+            Ok(Some(change)) => change,
+            Err(error) => return Err(self.not_written(answer, &error)),
+        };
+        if status.is_server_error() && !matches!(change, Change::Clear(_)) {
+            tracing::info!(
+                decision_id = answer.decision_id,
+                status = status.as_u16(),
+                "the app failed: what it wrote to the session does not apply"
+            );
+            return Ok(Written::default());
+        }
+        let logs_out = matches!(change, Change::Clear(ClearScope::This | ClearScope::All));
+        let call = answer.call.clone().unwrap_or_default();
+        let caller = &self.settings.caller;
+        match write_back::apply(&*self.point, caller, call, change, &answer.decision_id).await {
+            Ok(updates) => Ok(Written { updates, logs_out }),
+            Err(error) => Err(self.not_written(answer, &error)),
+        }
+    }
+
+    fn not_written(&self, answer: &Answer, error: &WriteError) -> Box<Response<Body>> {
+        tracing::warn!(
+            decision_id = answer.decision_id,
+            operation = answer.operation.as_deref(),
+            %error,
+            "the app's change of the session was refused, and its answer withheld"
+        );
+        Box::new(problem::failed())
+    }
+}
+
+/// Writes updates into the header: those of the decision, unless what was written since takes
+/// their place, and those of what was written.
+pub(super) fn deliver(answer: &Answer, written: &Written, headers: &mut HeaderMap) -> bool {
+    let replaced = |update: &&WireUpdate| written.updates.is_empty() || cookie(update).is_none();
+    let updates = answer.updates.iter().filter(replaced);
+    let mut hands_out = false;
+    for update in updates.chain(&written.updates) {
+        hands_out = true;
+        let delivered = match update {
+            WireUpdate::IssueToken { token, .. } => {
+                HeaderValue::try_from(token).is_ok_and(|mut token| {
+                    token.set_sensitive(true);
+                    headers.insert(TOKEN, token);
+                    true
+                })
+            }
+            other => problem::deliver(other, headers),
+        };
+        if !delivered {
+            return false;
+        }
+    }
+    if hands_out {
+        let private = HeaderValue::from_static("private, no-store");
+        headers.insert(header::CACHE_CONTROL, private);
+    }
+    if written.logs_out {
+        headers.insert(CLEAR_SITE_DATA, FORGET);
+    }
+    true
+}
+
+fn cookie(update: &WireUpdate) -> Option<&str> {
+    match update {
+        WireUpdate::SetCookie { name, .. } | WireUpdate::ExpireCookie { name, .. } => Some(name),
+        WireUpdate::IssueToken { .. } | WireUpdate::BindConnection { .. } => None,
+    }
+}
+
+/// Removes what is ours from trailers.
+fn strip(trailers: &mut HeaderMap) {
+    let ours: Vec<_> = trailers
+        .keys()
+        .filter(|name| identity::is_ours(name.as_str()))
+        .cloned()
+        .collect();
+    for name in ours {
+        trailers.remove(name);
+    }
+}

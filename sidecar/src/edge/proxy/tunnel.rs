@@ -1,0 +1,50 @@
+//! What remains of a request that changed its protocol: bytes, both ways.
+
+use auth_core::decision::Answer;
+use axum::body::Body;
+use http::{HeaderValue, Response, StatusCode, Version, header};
+use hyper::{body::Incoming, upgrade::OnUpgrade};
+use hyper_util::rt::TokioIo;
+
+use super::{
+    headers,
+    response::{Written, deliver},
+};
+use crate::edge::http::problem;
+
+/// Answers the client as the app did, and joins the two connections.
+pub(super) fn open(
+    mut response: Response<Incoming>,
+    client: Option<OnUpgrade>,
+    answer: &Answer,
+    written: &Written,
+) -> Response<Body> {
+    let protocol = headers::upgrade(Version::HTTP_11, response.headers());
+    let (Some(client), Some(protocol)) = (client, protocol) else {
+        tracing::warn!("the app changed to a protocol that was not asked for");
+        return problem::gateway(StatusCode::BAD_GATEWAY, "the app could not be asked", false);
+    };
+    let app = hyper::upgrade::on(&mut response);
+    let mut sent = headers::backward(response.headers());
+    sent.insert(header::UPGRADE, protocol);
+    sent.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    if !deliver(answer, written, &mut sent) {
+        tracing::error!("an update cannot be delivered");
+        return problem::failed();
+    }
+    tokio::spawn(async move {
+        let joined = tokio::try_join!(client, app);
+        let Ok((client, app)) = joined else {
+            tracing::debug!("a connection ended before its protocol changed");
+            return;
+        };
+        let (mut client, mut app) = (TokioIo::new(client), TokioIo::new(app));
+        if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut app).await {
+            tracing::debug!(%error, "a tunnel ended early");
+        }
+    });
+    let mut switching = Response::new(Body::empty());
+    *switching.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *switching.headers_mut() = sent;
+    switching
+}

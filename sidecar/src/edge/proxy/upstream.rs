@@ -1,0 +1,215 @@
+//! The app behind the proxy.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Uri, uri};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, Error as ClientError, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::time::Instant;
+use tonic::body::Body;
+
+/// How long a connection to the app may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection is kept for another request. Shorter than apps commonly keep theirs, so
+/// that few requests meet a closing one.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// The next number of an upstream.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    /// Each worker has connections of its own, so that no request waits for another thread.
+    static CLIENTS: RefCell<HashMap<u64, Clients>> = RefCell::default();
+}
+
+/// A body on its way to the app, whose progress is seen.
+type Sent = Watched<Body>;
+
+#[derive(Clone)]
+struct Clients {
+    http1: Client<HttpConnector, Sent>,
+    http2: Client<HttpConnector, Sent>,
+}
+
+impl Clients {
+    fn new() -> Self {
+        let connector = || {
+            let mut connector = HttpConnector::new();
+            connector.set_nodelay(true);
+            connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
+            connector
+        };
+        let builder = || {
+            let mut builder = Client::builder(TokioExecutor::new());
+            builder
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .timer(TokioTimer::new());
+            builder
+        };
+        Self {
+            http1: builder().build(connector()),
+            http2: builder().http2_only(true).build(connector()),
+        }
+    }
+}
+
+/// Where the app is, and how long it may be silent.
+#[derive(Debug)]
+pub(super) struct Upstream {
+    number: u64,
+    authority: uri::Authority,
+    timeout: Duration,
+}
+
+/// Why the app did not answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UpstreamError {
+    /// It could not be reached, or broke off.
+    #[error("the app could not be asked")]
+    Failed(#[source] ClientError),
+    /// It was silent for too long.
+    #[error("the app did not answer in time")]
+    Silent,
+    /// The client was, in the middle of its body.
+    #[error("the client did not send its body in time")]
+    ClientSilent,
+    /// What was to be sent makes no request.
+    #[error("the request cannot be sent on")]
+    Request(#[from] http::Error),
+}
+
+impl Upstream {
+    pub(super) fn new(authority: &str, timeout: Duration) -> Result<Self, uri::InvalidUri> {
+        Ok(Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            authority: authority.parse()?,
+            timeout,
+        })
+    }
+
+    fn clients(&self) -> Clients {
+        CLIENTS.with_borrow_mut(|clients| {
+            let client = clients.entry(self.number).or_insert_with(Clients::new);
+            client.clone()
+        })
+    }
+
+    /// The URI of a target of the app.
+    pub(super) fn uri(&self, target: &Uri) -> Result<Uri, http::Error> {
+        let path = target.path_and_query().map_or("/", |path| path.as_str());
+        Uri::builder()
+            .scheme(uri::Scheme::HTTP)
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+    }
+
+    /// Sends a request and waits for the head of the answer, as long as something moves.
+    pub(super) async fn send(
+        &self,
+        request: Request<Body>,
+        is_grpc: bool,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let progress = Arc::new(Progress::new(request.body().is_end_stream()));
+        let request = request.map(|body| Watched {
+            body,
+            progress: Arc::clone(&progress),
+        });
+        let clients = self.clients();
+        let client = if is_grpc {
+            &clients.http2
+        } else {
+            &clients.http1
+        };
+        let mut answer = std::pin::pin!(client.request(request));
+        loop {
+            let limit = progress.last() + self.timeout;
+            match tokio::time::timeout_at(limit, answer.as_mut()).await {
+                Ok(answer) => return answer.map_err(UpstreamError::Failed),
+                Err(_) if progress.last() + self.timeout > limit => {}
+                Err(_) if progress.is_done() => return Err(UpstreamError::Silent),
+                Err(_) => return Err(UpstreamError::ClientSilent),
+            }
+        }
+    }
+}
+
+/// How far a body has come.
+struct Progress {
+    start: Instant,
+    /// Milliseconds after the start.
+    last: AtomicU64,
+    done: std::sync::atomic::AtomicBool,
+}
+
+impl Progress {
+    fn new(done: bool) -> Self {
+        Self {
+            start: Instant::now(),
+            last: AtomicU64::new(0),
+            done: done.into(),
+        }
+    }
+
+    fn last(&self) -> Instant {
+        self.start + Duration::from_millis(self.last.load(Ordering::Relaxed))
+    }
+
+    fn moved(&self) {
+        let passed = self.start.elapsed().as_millis();
+        let passed = u64::try_from(passed).unwrap_or(u64::MAX);
+        self.last.store(passed, Ordering::Relaxed);
+    }
+
+    fn is_done(&self) -> bool {
+        self.done.load(Ordering::Relaxed)
+    }
+}
+
+/// A body that notes its progress.
+struct Watched<B> {
+    body: B,
+    progress: Arc<Progress>,
+}
+
+impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Watched<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(frame) = &frame {
+            self.progress.moved();
+            let is_last = frame.is_none() || self.body.is_end_stream();
+            self.progress.done.fetch_or(is_last, Ordering::Relaxed);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
