@@ -442,6 +442,13 @@ impl Expect {
             ("challenges", list(&self.challenges)),
             ("call", self.call.map(Value::from)),
             ("error", text(&self.error)),
+            // For fronts that are not told why.
+            (
+                "failed",
+                self.error
+                    .as_ref()
+                    .map(|error| Value::from(!error.is_empty())),
+            ),
             ("ended", self.ended.map(Value::from)),
             ("attributes", self.attributes.clone().map(Value::Object)),
         ]

@@ -12,11 +12,14 @@ use serde_json::Value;
 
 use crate::{cases::Case, world::World};
 
+pub mod app;
 pub mod command_line;
 pub mod forward_auth;
 pub mod grpc;
 pub mod json;
 pub mod library;
+pub mod proxy;
+pub mod raw;
 pub mod server;
 
 /// What can be seen of an answer, by name. A front leaves out what it cannot see.

@@ -24,7 +24,7 @@ use harness::{
     cases::{self, Case, CaseFile, Refused},
     front::{
         Front, command_line::CommandLine, forward_auth::ForwardAuth, grpc::Grpc, json::Json,
-        library::Library,
+        library::Library, proxy::Proxy,
     },
     story::{self, Answers},
 };
@@ -36,6 +36,7 @@ enum Way {
     Grpc,
     Json,
     ForwardAuth,
+    Proxy,
     CommandLine,
 }
 
@@ -45,6 +46,7 @@ async fn front(way: Way, file: &CaseFile) -> Box<dyn Front> {
         Way::Grpc => Box::new(Grpc::new(file).await),
         Way::Json => Box::new(Json::new(file).await),
         Way::ForwardAuth => Box::new(ForwardAuth::new(file).await),
+        Way::Proxy => Box::new(Proxy::new(file).await),
         Way::CommandLine => {
             let program = PathBuf::from(env!("CARGO_BIN_EXE_sidegate-under-test"));
             Box::new(CommandLine::new(file, program).await)
@@ -181,6 +183,12 @@ async fn json_over_http_answers_every_case_alike() {
 async fn forward_auth_answers_what_it_can_carry_alike() {
     let carried = hold(Way::ForwardAuth).await;
     assert!(carried >= 50, "only {carried} cases");
+}
+
+#[tokio::test]
+async fn the_reverse_proxy_answers_what_it_can_carry_alike() {
+    let carried = hold(Way::Proxy).await;
+    assert!(carried >= 120, "only {carried} cases");
 }
 
 #[tokio::test]

@@ -21,8 +21,7 @@ pub use operation::{
 };
 pub use platform::{
     CallerFile, EmbeddedFile, ForwardAuthFile, KeysFile, Listen, LogFormat, MemoryFile,
-    PassedCredentials, ProxyFile,
-    SessionsFile, StoreFile, TelemetryFile,
+    PassedCredentials, ProxyFile, SessionsFile, StoreFile, TelemetryFile,
 };
 pub use strategy::{
     ApiKeyFile, BearerFile, CookieFile, IssuerFile, NativeStrategyFile, SameSite, ScopesOf,

@@ -2,7 +2,10 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use auth_core::{engine::Engine, policy::settings::Address};
+use auth_core::{
+    engine::Engine,
+    policy::{settings::Address, source::Document},
+};
 use sidecar::{Sidecar, server::Addresses};
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -24,8 +27,15 @@ pub struct Server {
 impl Server {
     /// Starts a sidecar on the world of a file.
     pub async fn start(file: &CaseFile) -> Self {
+        Self::start_with(file, |_| ()).await
+    }
+
+    /// Starts a sidecar on the world of a file, with documents changed beforehand.
+    pub async fn start_with(file: &CaseFile, change: impl FnOnce(&mut [Document])) -> Self {
         let world = World::new(file).await;
-        let bound = Sidecar::from_documents(world.documents.clone())
+        let mut documents = world.documents.clone();
+        change(&mut documents);
+        let bound = Sidecar::from_documents(documents)
             .store(Arc::clone(&world.store))
             .clock(world.clock.clone())
             .bind()

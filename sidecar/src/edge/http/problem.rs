@@ -104,7 +104,9 @@ fn write_problem(response: &mut Response, more: &Value) {
         problem.extend(more.clone());
     }
     let content_type = HeaderValue::from_static("application/problem+json");
-    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
     *response.body_mut() = Body::from(problem.to_string());
 }
 
