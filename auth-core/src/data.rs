@@ -135,16 +135,34 @@ impl<'a> Data<'a> {
     ///
     /// Returns [`EvalError::DataIncomplete`] when it may have been cut.
     pub fn value(&self, field: FieldId) -> Result<Val<'_>, EvalError> {
-        let mut values = self.first.iter().flatten().chain(&self.more);
-        match values.find(|(id, _)| *id == field) {
-            Some((_, DataValue::Cut)) => Err(EvalError::DataIncomplete),
-            Some((_, value)) => Ok(value.as_val()),
+        match self.get(field) {
+            Some(DataValue::Cut) => Err(EvalError::DataIncomplete),
+            Some(value) => Ok(value.as_val()),
             None => Ok(Val::Null),
         }
+    }
+
+    /// The value of a field, where it is a text.
+    #[must_use]
+    pub fn text(&self, field: FieldId) -> Option<&str> {
+        self.get(field)?.as_str()
+    }
+
+    fn get(&self, field: FieldId) -> Option<&DataValue<'a>> {
+        let mut values = self.first.iter().flatten().chain(&self.more);
+        values.find(|(id, _)| *id == field).map(|(_, value)| value)
     }
 }
 
 impl DataValue<'_> {
+    fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Value(value) => value.as_str(),
+            Self::Cut => None,
+        }
+    }
+
     fn as_val(&self) -> Val<'_> {
         match self {
             Self::Text(text) => Val::Str(text),
