@@ -5,7 +5,6 @@ use std::path::Path;
 
 use auth_core::{
     clock::Timestamp,
-    data::Data,
     evaluation::{Evaluation, Step},
     live::{Origin, Session},
     policy::{
@@ -81,9 +80,8 @@ fn p03_an_allow_and_a_deny_take_nothing_from_the_heap() {
             let mut evaluation = Evaluation::new(app, operation, &call, path, Some(&session), now);
             let mut step = evaluation.step();
             if step == Step::NeedData {
-                let fields = &operation.fields;
-                let data = Data::read(fields, Some(&target), |_| Some(book), b"", true);
-                evaluation.give_data(data.unwrap());
+                let read = evaluation.read_data(Some(&target), |_| Some(book));
+                read.unwrap();
                 step = evaluation.step();
             }
             verdict = Some(step);
