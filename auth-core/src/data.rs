@@ -129,6 +129,11 @@ impl<'a> Data<'a> {
                 (None, None | Some(DataValue::Value(Value::Null))) if complete => continue,
                 (None, None) => DataValue::Cut,
                 (None, Some(value)) => value,
+                // What most fields are goes to its place without a stop.
+                (Some(Cow::Borrowed(text)), None) if field.kind == Type::String => {
+                    self.push(field.id, DataValue::Text(text));
+                    continue;
+                }
                 (Some(text), None) => read_text(text, &field.kind),
                 (Some(text), Some(value)) => {
                     let text = read_text(text, &field.kind);
@@ -143,6 +148,7 @@ impl<'a> Data<'a> {
         Ok(())
     }
 
+    #[inline]
     fn push(&mut self, field: FieldId, value: DataValue<'a>) {
         match self.first.iter_mut().find(|place| place.is_none()) {
             Some(place) => *place = Some((field, value)),

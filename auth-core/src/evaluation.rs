@@ -116,7 +116,7 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Reads the data of the call; `target` is that of a wire whose targets hold data, and
+    /// Reads the data of the call, unless it was read before; `target` is that of a wire whose targets hold data, and
     /// `parameter` gives the parameters of its path.
     ///
     /// # Errors
@@ -129,7 +129,9 @@ impl<'a> Evaluation<'a> {
     ) -> Result<(), DataError> {
         let (fields, call) = (&self.operation.fields, self.call);
         let (json, complete) = (&call.data_json, call.data_complete);
-        self.data = Data::NONE;
+        if self.has_data {
+            return Ok(());
+        }
         self.data.read(fields, target, parameter, json, complete)?;
         self.has_data = true;
         Ok(())
