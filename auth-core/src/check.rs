@@ -343,18 +343,17 @@ impl Check {
         if self.needs_session && facts.session.is_none() {
             return Some(Truth::False);
         }
-        let missing = |index: &usize| {
-            !matches!(
-                facts.rows.get(*index),
-                Some(Row::Found(_) | Row::Failed | Row::Invalid)
-            )
-        };
-        if self.lookups.iter().any(missing) {
-            return None;
-        }
-        let invalid = |index: &usize| matches!(facts.rows.get(*index), Some(Row::Invalid));
-        if self.lookups.iter().any(invalid) {
-            return Some(Truth::False);
+        if !self.lookups.is_empty() {
+            let mut rows = self.lookups.iter().map(|index| facts.rows.get(*index));
+            if rows
+                .clone()
+                .any(|row| matches!(row, None | Some(Row::Missing)))
+            {
+                return None;
+            }
+            if rows.any(|row| matches!(row, Some(Row::Invalid))) {
+                return Some(Truth::False);
+            }
         }
         Some(match &self.body {
             Body::Expression {

@@ -79,10 +79,13 @@ pub struct Data<'a> {
 
 impl<'a> Data<'a> {
     /// No data.
-    pub(crate) const NONE: Self = Self {
-        first: [const { None }; INLINE_FIELDS],
-        more: Vec::new(),
-    };
+    #[inline]
+    pub(crate) const fn none() -> Self {
+        Self {
+            first: [None, None, None, None],
+            more: Vec::new(),
+        }
+    }
 
     /// Reads the declared fields of a call, in place: moving them costs as much as reading them.
     ///

@@ -65,7 +65,7 @@ impl<'a> Evaluation<'a> {
             path,
             session,
             now,
-            data: Data::NONE,
+            data: Data::none(),
             has_data: false,
             rows: Vec::new(),
             class: Class::Session,

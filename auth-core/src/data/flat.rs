@@ -33,7 +33,8 @@ impl<'a> Flat<'a> {
         if json.len() > MAX_DATA_BYTES {
             return None;
         }
-        let mut text = Text(json);
+        let whole = std::str::from_utf8(json).ok()?;
+        let mut text = Text { whole, rest: json };
         text.take(b'{')?;
         if text.take(b'}').is_none() {
             let mut count = 0;
@@ -52,7 +53,7 @@ impl<'a> Flat<'a> {
             text.take(b'}')?;
         }
         text.skip_blanks();
-        text.0.is_empty().then_some(())
+        text.rest.is_empty().then_some(())
     }
 
     /// The member of this name.
@@ -64,21 +65,25 @@ impl<'a> Flat<'a> {
     }
 }
 
-/// The text that was not read yet.
-struct Text<'a>(&'a [u8]);
+/// A text on its way to its end.
+struct Text<'a> {
+    whole: &'a str,
+    /// What of it was not read yet.
+    rest: &'a [u8],
+}
 
 impl<'a> Text<'a> {
     fn skip_blanks(&mut self) {
-        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.0 {
-            self.0 = rest;
+        while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.rest {
+            self.rest = rest;
         }
     }
 
     /// Takes a byte, and blanks before it; leaves it where another one stands.
     fn take(&mut self, byte: u8) -> Option<()> {
         self.skip_blanks();
-        let (first, rest) = self.0.split_first()?;
-        (*first == byte).then(|| self.0 = rest)
+        let (first, rest) = self.rest.split_first()?;
+        (*first == byte).then(|| self.rest = rest)
     }
 
     fn name(&mut self) -> Option<&'a str> {
@@ -90,9 +95,9 @@ impl<'a> Text<'a> {
 
     fn value(&mut self) -> Option<Plain<'a>> {
         self.skip_blanks();
-        let (value, rest) = match self.0 {
+        let (value, rest) = match self.rest {
             [b'"', rest @ ..] => {
-                self.0 = rest;
+                self.rest = rest;
                 return self.quoted().map(Plain::Text);
             }
             [b't', b'r', b'u', b'e', rest @ ..] => (Plain::Bool(true), rest),
@@ -100,22 +105,23 @@ impl<'a> Text<'a> {
             [b'n', b'u', b'l', b'l', rest @ ..] => (Plain::Null, rest),
             _ => return self.integer().map(Plain::Int),
         };
-        self.0 = rest;
+        self.rest = rest;
         Some(value)
     }
 
     /// Reads up to the quote that ends a text.
     fn quoted(&mut self) -> Option<&'a str> {
         let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
-        let end = self.0.iter().position(ends)?;
-        let (text, rest) = self.0.split_at_checked(end)?;
-        self.0 = rest.strip_prefix(b"\"")?;
-        std::str::from_utf8(text).ok()
+        let end = self.rest.iter().position(ends)?;
+        let start = self.whole.len() - self.rest.len();
+        let (_, rest) = self.rest.split_at_checked(end)?;
+        self.rest = rest.strip_prefix(b"\"")?;
+        self.whole.get(start..start + end)
     }
 
     /// Reads an integer; what makes it another number is found to follow it.
     fn integer(&mut self) -> Option<i64> {
-        let (sign, digits) = match self.0 {
+        let (sign, digits) = match self.rest {
             [b'-', digits @ ..] => (-1, digits),
             digits => (1, digits),
         };
@@ -126,7 +132,7 @@ impl<'a> Text<'a> {
             // Minus zero is no integer.
             [b'0'] if sign < 0 => return None,
             _ if count > MAX_DIGITS => return None,
-            _ => self.0 = rest,
+            _ => self.rest = rest,
         }
         let number = digits
             .iter()

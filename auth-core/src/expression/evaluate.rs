@@ -256,6 +256,7 @@ fn is_null(node: &Node) -> bool {
     matches!(node, Node::Constant(Value::Null))
 }
 
+#[inline]
 fn compare_texts(comparison: Comparison, one: &str, other: &str) -> bool {
     match comparison {
         Comparison::Equal => one == other,
