@@ -12,7 +12,6 @@ use std::{hint::black_box, path::Path, sync::Arc};
 use auth_core::{
     caller::{Caller, Grant},
     clock::{ManualClock, Timestamp},
-    data::Data,
     decision_point::{DecisionPoint as _, SessionWrite, SetSession, SignIn},
     engine::{Engine, Parts},
     evaluation::{Evaluation, Step},
@@ -81,24 +80,27 @@ struct Asked<'a> {
     app: &'a App,
     operation: &'a Operation,
     call: &'a Call,
-    target: Target<'a>,
+    path: &'a str,
+    target: Option<Target<'a>>,
 }
 
-/// Asks the requirements of an operation; the path parameter is the data.
+/// Asks the requirements of an operation. The data is `book`, where the call has a target, and
+/// what the call has as JSON.
 fn decide(asked: &Asked<'_>, session: &Session, book: &str) -> Step {
     let Asked {
         app,
         operation,
         call,
+        path,
         target,
     } = asked;
     let now = Timestamp::EPOCH;
-    let mut evaluation = Evaluation::new(app, operation, call, target.path(), Some(session), now);
+    let mut evaluation = Evaluation::new(app, operation, call, path, Some(session), now);
     match evaluation.step() {
         Step::NeedData => {
-            let fields = &operation.fields;
-            let data = Data::read(fields, Some(target), |_| Some(book), b"", true).unwrap();
-            evaluation.give_data(data);
+            evaluation
+                .read_data(target.as_ref(), |_| Some(book))
+                .unwrap();
             evaluation.step()
         }
         decided => decided,
@@ -125,7 +127,18 @@ fn decisions(criterion: &mut Criterion) {
         app,
         operation,
         call: &call,
-        target,
+        path: "/books/b1",
+        target: Some(target),
+    };
+    let message = Call {
+        data_json: br#"{"book_id":"b1"}"#.as_slice().into(),
+        ..Call::new(WireKind::Queue, "", "books.delete")
+    };
+    let asked_by_message = Asked {
+        call: &message,
+        path: "books.delete",
+        target: None,
+        ..asked
     };
     let mut group = criterion.benchmark_group("P-3 decision");
     for (name, role) in [("allow by the session", "admin"), ("deny", "user")] {
@@ -137,6 +150,10 @@ fn decisions(criterion: &mut Criterion) {
             bench.iter(|| floor(black_box(&session), black_box("b1")));
         });
     }
+    let session = session("user");
+    group.bench_function("deny, its data in JSON", |bench| {
+        bench.iter(|| decide(&asked_by_message, black_box(&session), ""));
+    });
     group.finish();
 }
 

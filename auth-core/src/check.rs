@@ -343,18 +343,17 @@ impl Check {
         if self.needs_session && facts.session.is_none() {
             return Some(Truth::False);
         }
-        let missing = |index: &usize| {
-            !matches!(
-                facts.rows.get(*index),
-                Some(Row::Found(_) | Row::Failed | Row::Invalid)
-            )
-        };
-        if self.lookups.iter().any(missing) {
-            return None;
-        }
-        let invalid = |index: &usize| matches!(facts.rows.get(*index), Some(Row::Invalid));
-        if self.lookups.iter().any(invalid) {
-            return Some(Truth::False);
+        if !self.lookups.is_empty() {
+            let mut rows = self.lookups.iter().map(|index| facts.rows.get(*index));
+            if rows
+                .clone()
+                .any(|row| matches!(row, None | Some(Row::Missing)))
+            {
+                return None;
+            }
+            if rows.any(|row| matches!(row, Some(Row::Invalid))) {
+                return Some(Truth::False);
+            }
         }
         Some(match &self.body {
             Body::Expression {
@@ -424,14 +423,17 @@ impl Facts<'_> {
     ///
     /// Returns [`EvalError`] where there is none: no session, data that was cut, a failed look-up.
     pub fn value(&self, variable: &Variable) -> Result<Val<'_>, EvalError> {
+        if let Some(text) = self.text(variable) {
+            return Ok(Val::Str(text));
+        }
         match variable {
             Variable::Data(field) => self.data.ok_or(EvalError::DataIncomplete)?.value(*field),
-            Variable::WireKind => Ok(Val::Str(self.call.kind.as_str())),
-            Variable::WireMethod => Ok(text(&self.call.method)),
-            Variable::WirePath => Ok(Val::Str(self.path)),
-            Variable::WireHost => Ok(text(&self.call.authority)),
-            Variable::WirePeerAddress => Ok(text(&self.call.peer.address)),
-            Variable::WorkloadIdentity => Ok(text(&self.call.peer.identity)),
+            Variable::WireKind
+            | Variable::WireMethod
+            | Variable::WirePath
+            | Variable::WireHost
+            | Variable::WirePeerAddress
+            | Variable::WorkloadIdentity => Ok(Val::Null),
             Variable::Now => Ok(Val::Timestamp(self.now)),
             Variable::Column { lookup, column } => match self.rows.get(*lookup) {
                 Some(Row::Found(Some(row))) => {
@@ -444,35 +446,67 @@ impl Facts<'_> {
             session => session_value(session, self.session.ok_or(EvalError::NoSession)?),
         }
     }
+
+    /// The value of a variable, where it is a text.
+    #[must_use]
+    pub fn text(&self, variable: &Variable) -> Option<&str> {
+        let call = self.call;
+        match variable {
+            Variable::Data(field) => self.data?.text(*field),
+            Variable::WireKind => Some(call.kind.as_str()),
+            Variable::WireMethod => stated(&call.method),
+            Variable::WirePath => Some(self.path),
+            Variable::WireHost => stated(&call.authority),
+            Variable::WirePeerAddress => stated(&call.peer.address),
+            Variable::WorkloadIdentity => stated(&call.peer.identity),
+            Variable::Now => None,
+            Variable::Column { lookup, column } => match self.rows.get(*lookup) {
+                Some(Row::Found(Some(row))) => row.get(*column)?.as_str(),
+                _ => None,
+            },
+            session => session_text(session, self.session?),
+        }
+    }
 }
 
+fn session_text<'s>(variable: &Variable, session: &'s Session) -> Option<&'s str> {
+    let identity = &session.identity;
+    match variable {
+        Variable::SessionSubject => {
+            let subject = identity.subject.as_ref()?;
+            subject.is_local().then(|| subject.id())
+        }
+        Variable::SessionPrincipal => session.principal(),
+        Variable::SessionActor => session.actor(),
+        Variable::SessionAcr => identity.acr.as_deref(),
+        Variable::SessionStrategy => Some(&session.strategy),
+        Variable::Claim(name) => session.claim(name)?.as_str(),
+        Variable::Attribute(name) => session.attribute(name)?.as_str(),
+        _ => None,
+    }
+}
+
+/// What is no text in a session; see [`session_text`].
 fn session_value<'s>(variable: &Variable, session: &'s Session) -> Result<Val<'s>, EvalError> {
     let identity = &session.identity;
     Ok(match variable {
-        Variable::SessionSubject => identity
-            .subject
-            .as_ref()
-            .filter(|subject| subject.is_local())
-            .map_or(Val::Null, |subject| Val::Str(subject.id())),
-        Variable::SessionPrincipal => session.principal().map_or(Val::Null, Val::Str),
-        Variable::SessionActor => session.actor().map_or(Val::Null, Val::Str),
+        Variable::SessionSubject
+        | Variable::SessionPrincipal
+        | Variable::SessionActor
+        | Variable::SessionAcr
+        | Variable::SessionStrategy => Val::Null,
         Variable::SessionScopes => Val::List(session.scopes()),
         Variable::SessionAuthTime => identity.auth_time.map_or(Val::Null, Val::Timestamp),
-        Variable::SessionAcr => identity.acr.as_deref().map_or(Val::Null, Val::Str),
         Variable::SessionAmr => Val::List(session.amr()),
-        Variable::SessionStrategy => Val::Str(&session.strategy),
         Variable::Claim(name) => session.claim(name).map_or(Val::Null, Value::as_val),
         Variable::Attribute(name) => session.attribute(name).map_or(Val::Null, Value::as_val),
         _ => return Err(EvalError::WrongType),
     })
 }
 
-fn text(text: &str) -> Val<'_> {
-    if text.is_empty() {
-        Val::Null
-    } else {
-        Val::Str(text)
-    }
+/// A text that edges leave empty where they know none.
+fn stated(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
 }
 
 /// Lets an expression read facts.
@@ -481,11 +515,20 @@ struct Scope<'a, 'f> {
     variables: &'a [Variable],
 }
 
+impl Scope<'_, '_> {
+    fn variable(&self, variable: VariableId) -> Option<&Variable> {
+        let place = usize::try_from(variable.0).ok()?;
+        self.variables.get(place)
+    }
+}
+
 impl Bindings for Scope<'_, '_> {
     fn value(&self, variable: VariableId) -> Result<Val<'_>, EvalError> {
-        let variable = usize::try_from(variable.0)
-            .ok()
-            .and_then(|id| self.variables.get(id));
-        self.facts.value(variable.ok_or(EvalError::WrongType)?)
+        let variable = self.variable(variable).ok_or(EvalError::WrongType)?;
+        self.facts.value(variable)
+    }
+
+    fn text(&self, variable: VariableId) -> Option<&str> {
+        self.facts.text(self.variable(variable)?)
     }
 }

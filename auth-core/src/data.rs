@@ -1,7 +1,14 @@
 //! The data of a call: path parameters, query parameters and what body or message declare (R24).
 
+mod flat;
+mod text;
+
 use std::borrow::Cow;
 
+use self::{
+    flat::{Flat, Plain},
+    text::read_text,
+};
 use crate::{
     expression::{EvalError, Type},
     target::Target,
@@ -55,10 +62,10 @@ pub enum DataError {
     Query(Box<str>),
 }
 
-/// A value, as text of the target or as JSON had it.
+/// A value, as text that stands in target or JSON, or as what was made of it.
 #[derive(Clone, Debug, PartialEq)]
 enum DataValue<'a> {
-    Text(Cow<'a, str>),
+    Text(&'a str),
     Value(Value),
     /// Not there, and what was there was cut.
     Cut,
@@ -68,45 +75,72 @@ enum DataValue<'a> {
 const INLINE_FIELDS: usize = 4;
 
 /// The data of a call.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Data<'a> {
     first: [Option<(FieldId, DataValue<'a>)>; INLINE_FIELDS],
-    count: usize,
     more: Vec<(FieldId, DataValue<'a>)>,
 }
 
 impl<'a> Data<'a> {
-    /// Reads the declared fields of a call.
+    /// No data.
+    #[inline]
+    pub(crate) const fn none() -> Self {
+        Self {
+            first: [None, None, None, None],
+            more: Vec::new(),
+        }
+    }
+
+    /// Reads the declared fields of a call, in place: moving them costs as much as reading them.
     ///
     /// # Errors
     ///
-    /// Returns [`DataError`] when the JSON is malformed, or two places disagree.
-    pub fn read<'p>(
+    /// Returns [`DataError`] when the JSON is malformed, or two places disagree. What was read
+    /// until then stays, and is not to be used.
+    pub(crate) fn read<'p: 'a>(
+        &mut self,
         fields: &[Field],
         target: Option<&Target<'a>>,
         parameter: impl Fn(&str) -> Option<&'p str>,
-        json: &[u8],
+        json: &'a [u8],
         complete: bool,
-    ) -> Result<Self, DataError>
-    where
-        'p: 'a,
-    {
+    ) -> Result<(), DataError> {
+        if json.is_empty() {
+            return self.add(fields, target, parameter, |_| None, complete);
+        }
+        let mut flat = Flat::default();
+        if flat.read(json).is_some() {
+            let stated = |name: &str| flat.get(name).map(DataValue::from);
+            return self.add(fields, target, parameter, stated, complete);
+        }
         let body = parse(json)?;
-        let mut data = Self::default();
+        let stated = |name: &str| body.get(name).cloned().map(DataValue::Value);
+        self.add(fields, target, parameter, stated, complete)
+    }
+
+    fn add<'p: 'a>(
+        &mut self,
+        fields: &[Field],
+        target: Option<&Target<'a>>,
+        parameter: impl Fn(&str) -> Option<&'p str>,
+        stated: impl Fn(&str) -> Option<DataValue<'a>>,
+        complete: bool,
+    ) -> Result<(), DataError> {
         for field in fields {
-            let stated = body
-                .as_ref()
-                .and_then(|body| body.get(&field.name))
-                .cloned();
             let in_target = match (target, &field.http) {
                 (Some(_), FieldSource::Path(name)) => parameter(name).map(Cow::Borrowed),
                 (Some(target), FieldSource::Query(name)) => query(target, name, field)?,
                 _ => None,
             };
-            let value = match (in_target, stated) {
-                (None, None | Some(Value::Null)) if complete => continue,
+            let value = match (in_target, stated(&field.name)) {
+                (None, None | Some(DataValue::Value(Value::Null))) if complete => continue,
                 (None, None) => DataValue::Cut,
-                (None, Some(value)) => DataValue::Value(value),
+                (None, Some(value)) => value,
+                // What most fields are goes to its place without a stop.
+                (Some(Cow::Borrowed(text)), None) if field.kind == Type::String => {
+                    self.push(field.id, DataValue::Text(text));
+                    continue;
+                }
                 (Some(text), None) => read_text(text, &field.kind),
                 (Some(text), Some(value)) => {
                     let text = read_text(text, &field.kind);
@@ -116,17 +150,17 @@ impl<'a> Data<'a> {
                     text
                 }
             };
-            data.push(field.id, value);
+            self.push(field.id, value);
         }
-        Ok(data)
+        Ok(())
     }
 
+    #[inline]
     fn push(&mut self, field: FieldId, value: DataValue<'a>) {
-        match self.first.get_mut(self.count) {
+        match self.first.iter_mut().find(|place| place.is_none()) {
             Some(place) => *place = Some((field, value)),
             None => self.more.push((field, value)),
         }
-        self.count += 1;
     }
 
     /// The value of a field; null when it is absent.
@@ -135,16 +169,34 @@ impl<'a> Data<'a> {
     ///
     /// Returns [`EvalError::DataIncomplete`] when it may have been cut.
     pub fn value(&self, field: FieldId) -> Result<Val<'_>, EvalError> {
-        let mut values = self.first.iter().flatten().chain(&self.more);
-        match values.find(|(id, _)| *id == field) {
-            Some((_, DataValue::Cut)) => Err(EvalError::DataIncomplete),
-            Some((_, value)) => Ok(value.as_val()),
+        match self.get(field) {
+            Some(DataValue::Cut) => Err(EvalError::DataIncomplete),
+            Some(value) => Ok(value.as_val()),
             None => Ok(Val::Null),
         }
+    }
+
+    /// The value of a field, where it is a text.
+    #[must_use]
+    pub fn text(&self, field: FieldId) -> Option<&str> {
+        self.get(field)?.as_str()
+    }
+
+    fn get(&self, field: FieldId) -> Option<&DataValue<'a>> {
+        let mut values = self.first.iter().flatten().chain(&self.more);
+        values.find(|(id, _)| *id == field).map(|(_, value)| value)
     }
 }
 
 impl DataValue<'_> {
+    fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Value(value) => value.as_str(),
+            Self::Cut => None,
+        }
+    }
+
     fn as_val(&self) -> Val<'_> {
         match self {
             Self::Text(text) => Val::Str(text),
@@ -154,12 +206,29 @@ impl DataValue<'_> {
     }
 }
 
-fn parse(json: &[u8]) -> Result<Option<Value>, DataError> {
-    if json.is_empty() {
-        return Ok(None);
+impl<'a> From<Plain<'a>> for DataValue<'a> {
+    fn from(value: Plain<'a>) -> Self {
+        match value {
+            Plain::Text(text) => Self::Text(text),
+            Plain::Int(value) => Self::Value(Value::Int(value)),
+            Plain::Bool(value) => Self::Value(Value::Bool(value)),
+            Plain::Null => Self::Value(Value::Null),
+        }
     }
+}
+
+impl<'a> From<Cow<'a, str>> for DataValue<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        match text {
+            Cow::Borrowed(text) => Self::Text(text),
+            Cow::Owned(text) => Self::Value(Value::String(text.into())),
+        }
+    }
+}
+
+fn parse(json: &[u8]) -> Result<Value, DataError> {
     match Value::from_json(json, &JsonLimits::default()) {
-        Ok(object @ Value::Map(_)) => Ok(Some(object)),
+        Ok(object @ Value::Map(_)) => Ok(object),
         Ok(_) => Err(DataError::Json("it is another JSON value".into())),
         Err(err) => Err(DataError::Json(err.to_string())),
     }
@@ -178,66 +247,5 @@ fn query<'a>(
     match values.next() {
         Some(_) => Err(DataError::Duplicate(field.name.clone())),
         None => Ok(first),
-    }
-}
-
-/// Reads the text of a target as the declared type. What does not fit stays text, which is then of
-/// a wrong type for every check that reads it (R4).
-fn read_text<'a>(text: Cow<'a, str>, kind: &Type) -> DataValue<'a> {
-    let value = match kind {
-        // `+1` and `01` are other spellings of what somebody else may compare as text.
-        Type::Int => text
-            .parse::<i64>()
-            .ok()
-            .filter(|_| is_canonical_integer(&text))
-            .map(Value::Int),
-        Type::Bool => match &*text {
-            "true" => Some(Value::Bool(true)),
-            "false" => Some(Value::Bool(false)),
-            _ => None,
-        },
-        Type::Double => text
-            .parse()
-            .ok()
-            .filter(|number: &f64| number.is_finite())
-            .map(Value::Double),
-        _ => None,
-    };
-    value.map_or(DataValue::Text(text), DataValue::Value)
-}
-
-/// Whether digits, perhaps after a minus, are the one spelling of their number.
-fn is_canonical_integer(text: &str) -> bool {
-    match text.strip_prefix('-').unwrap_or(text).as_bytes() {
-        [b'0'] => text == "0",
-        [first, ..] => first.is_ascii_digit() && *first != b'0',
-        [] => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_integer_has_one_spelling() {
-        for (text, is_number) in [
-            ("0", true),
-            ("10", true),
-            ("-1", true),
-            ("9223372036854775807", true),
-            ("9223372036854775808", false),
-            ("-0", false),
-            ("+1", false),
-            ("01", false),
-            ("-01", false),
-            ("", false),
-            ("-", false),
-            ("1 ", false),
-        ] {
-            let read = read_text(text.into(), &Type::Int);
-            let is_int = matches!(read, DataValue::Value(Value::Int(_)));
-            assert_eq!(is_int, is_number, "{text:?}");
-        }
     }
 }

@@ -7,10 +7,11 @@
 use crate::{
     check::{Check, Facts, Row},
     clock::Timestamp,
-    data::Data,
+    data::{Data, DataError},
     live::Session,
     operation::{App, Attached, Operation},
     requirement::{Checks, Class, MAX_SLOTS, Pass, Slot, Truth, pass},
+    target::Target,
     wire::Call,
 };
 
@@ -23,7 +24,7 @@ pub enum Step {
     Deny(usize),
     /// The requirement at this place is the first that cannot be told.
     Undetermined(usize),
-    /// The data of the call is needed; see [`Evaluation::give_data`].
+    /// The data of the call is needed; see [`Evaluation::read_data`].
     NeedData,
     /// The rows of this check are needed; see [`Evaluation::missing_lookups`].
     RunLookups(Slot),
@@ -38,7 +39,8 @@ pub struct Evaluation<'a> {
     path: &'a str,
     session: Option<&'a Session>,
     now: Timestamp,
-    data: Option<Data<'a>>,
+    data: Data<'a>,
+    has_data: bool,
     rows: Vec<Row>,
     class: Class,
     values: [Option<Truth>; MAX_SLOTS],
@@ -46,6 +48,7 @@ pub struct Evaluation<'a> {
 
 impl<'a> Evaluation<'a> {
     /// Begins to evaluate the requirements of `operation` for a call to `path`.
+    #[inline]
     #[must_use]
     pub const fn new(
         app: &'a App,
@@ -62,7 +65,8 @@ impl<'a> Evaluation<'a> {
             path,
             session,
             now,
-            data: None,
+            data: Data::none(),
+            has_data: false,
             rows: Vec::new(),
             class: Class::Session,
             values: [None; MAX_SLOTS],
@@ -87,7 +91,7 @@ impl<'a> Evaluation<'a> {
                     call: self.call,
                     path,
                     now: self.now,
-                    data: self.data.as_ref(),
+                    data: self.has_data.then_some(&self.data),
                     rows: &self.rows,
                 },
                 values: &mut self.values,
@@ -103,7 +107,7 @@ impl<'a> Evaluation<'a> {
                 Pass::Open(Some(slot)) => return Step::RunLookups(slot),
                 Pass::Open(None) if self.class == Class::Session => {
                     self.class = Class::Data;
-                    if self.data.is_none() {
+                    if !self.has_data {
                         return Step::NeedData;
                     }
                 }
@@ -112,9 +116,25 @@ impl<'a> Evaluation<'a> {
         }
     }
 
-    /// Hands the data in.
-    pub fn give_data(&mut self, data: Data<'a>) {
-        self.data = Some(data);
+    /// Reads the data of the call, unless it was read before; `target` is that of a wire whose targets hold data, and
+    /// `parameter` gives the parameters of its path.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`DataError`] when the JSON is malformed, or two places disagree.
+    pub fn read_data<'p: 'a>(
+        &mut self,
+        target: Option<&Target<'a>>,
+        parameter: impl Fn(&str) -> Option<&'p str>,
+    ) -> Result<(), DataError> {
+        let (fields, call) = (&self.operation.fields, self.call);
+        let (json, complete) = (&call.data_json, call.data_complete);
+        if self.has_data {
+            return Ok(());
+        }
+        self.data.read(fields, target, parameter, json, complete)?;
+        self.has_data = true;
+        Ok(())
     }
 
     /// The look-ups of a check that were not run yet, by their places in the app.
@@ -144,7 +164,7 @@ impl<'a> Evaluation<'a> {
             call: self.call,
             path: self.path,
             now: self.now,
-            data: self.data.as_ref(),
+            data: self.has_data.then_some(&self.data),
             rows: &self.rows,
         }
     }

@@ -62,6 +62,7 @@ impl Type {
 
     /// Whether a value is of this type. Null is of every type; an integer will do for a double.
     #[must_use]
+    #[inline]
     pub fn admits(&self, value: &Val<'_>) -> bool {
         match (self, value) {
             (Self::Dyn, _) | (_, Val::Null) => true,
@@ -218,6 +219,16 @@ pub trait Bindings {
     ///
     /// Returns [`EvalError`] when there can be none.
     fn value(&self, variable: VariableId) -> Result<Val<'_>, EvalError>;
+
+    /// The value of a name, where it is a text that stands somewhere. It comes in registers: most
+    /// comparisons are of texts, and a [`Val`] on its way through the stack costs as much as they.
+    #[inline]
+    fn text(&self, variable: VariableId) -> Option<&str> {
+        match self.value(variable) {
+            Ok(Val::Str(text)) => Some(text),
+            _ => None,
+        }
+    }
 }
 
 /// A compiled expression.

@@ -134,12 +134,14 @@ impl Session {
     }
 
     /// A claim.
+    #[inline]
     #[must_use]
     pub fn claim(&self, name: &str) -> Option<&Value> {
         self.facts.claims.get(name)
     }
 
     /// An attribute.
+    #[inline]
     #[must_use]
     pub fn attribute(&self, name: &str) -> Option<&Value> {
         self.facts.attributes.get(name)

@@ -41,6 +41,7 @@ pub enum Applies {
 
 impl Applies {
     /// Whether it holds on a call by this wire to this canonical path.
+    #[inline]
     #[must_use]
     pub fn to(&self, kind: &WireKind, path: &str) -> bool {
         match self {

@@ -122,6 +122,7 @@ pub enum Pass {
 }
 
 /// Goes once over the requirements, with what is known up to `class`.
+#[inline]
 pub fn pass<'r>(
     requirements: impl IntoIterator<Item = &'r Requirement>,
     class: Class,

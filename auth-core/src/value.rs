@@ -57,6 +57,7 @@ pub enum Val<'a> {
 
 impl Value {
     /// The value, borrowed.
+    #[inline]
     #[must_use]
     pub fn as_val(&self) -> Val<'_> {
         match self {
@@ -69,6 +70,16 @@ impl Value {
             Self::Duration(span) => Val::Duration(*span),
             Self::List(list) => Val::List(list),
             Self::Map(map) => Val::Map(map),
+        }
+    }
+
+    /// The text, where it is one.
+    #[inline]
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
         }
     }
 
@@ -105,11 +116,17 @@ impl Value {
     }
 }
 
-/// Looks a member up. Maps are small; a binary search finds it in a few comparisons.
+/// Looks a member up. Most maps are so small that it is found sooner by asking each.
+#[inline]
 #[must_use]
 pub fn member<'m>(map: &'m [(Box<str>, Value)], name: &str) -> Option<&'m Value> {
-    let index = map.binary_search_by(|(key, _)| (**key).cmp(name)).ok()?;
-    map.get(index).map(|(_, value)| value)
+    let found = if map.len() <= 8 {
+        map.iter().find(|(key, _)| **key == *name)
+    } else {
+        let index = map.binary_search_by(|(key, _)| (**key).cmp(name));
+        index.ok().and_then(|index| map.get(index))
+    };
+    found.map(|(_, value)| value)
 }
 
 impl From<&serde_json::Value> for Value {
@@ -144,7 +161,15 @@ fn map(mut members: Vec<(Box<str>, Value)>) -> Value {
 }
 
 impl Val<'_> {
+    /// Whether it is nothing.
+    #[inline]
+    #[must_use]
+    pub const fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+
     /// The text, where it is one.
+    #[inline]
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {

@@ -11,7 +11,7 @@ use crate::{
     caller::Caller,
     check::Row,
     clock::Timestamp,
-    data::Data,
+    data::DataError,
     decision::{Answer, Reason, ReasonCode},
     evaluation::{Evaluation, Step},
     grammar::TokenText,
@@ -205,10 +205,11 @@ impl Engine {
                     let verdict = Verdict::failed(ReasonCode::LookupFailed, failure);
                     return named(verdict, operation, &evaluation, place, Truth::Undetermined);
                 }
-                Step::NeedData => match read_data(call, reached) {
-                    Ok(data) => evaluation.give_data(data),
-                    Err(why) => return Verdict::detail(ReasonCode::DataInvalid, why),
-                },
+                Step::NeedData => {
+                    if let Err(why) = read_data(&mut evaluation, call, reached) {
+                        return Verdict::detail(ReasonCode::DataInvalid, why.to_string());
+                    }
+                }
                 Step::RunLookups(slot) => {
                     if let Some(why) = Box::pin(run_lookups(app, &mut evaluation, slot)).await {
                         failure = Some(why);
@@ -435,21 +436,15 @@ fn named(
     verdict
 }
 
+/// Reads what the evaluation of a call needs next.
 pub(super) fn read_data<'a>(
-    call: &'a Call,
+    evaluation: &mut Evaluation<'a>,
+    call: &Call,
     reached: &'a Reached<'_, 'a>,
-) -> Result<Data<'a>, String> {
-    Data::read(
-        &reached.operation.fields,
-        reached
-            .target
-            .as_ref()
-            .filter(|_| call.kind == WireKind::Http),
-        |name| reached.parameter(&call.method, name),
-        &call.data_json,
-        call.data_complete,
-    )
-    .map_err(|err| err.to_string())
+) -> Result<(), DataError> {
+    let target = reached.target.as_ref();
+    let target = target.filter(|_| call.kind == WireKind::Http);
+    evaluation.read_data(target, |name| reached.parameter(&call.method, name))
 }
 
 /// Runs the look-ups of a check; answers what failed.

@@ -104,9 +104,8 @@ impl Engine {
         let needed = needed_scopes(operation, &call.kind, reached.path());
         let mut explanation = Explanation::reached(app, reached.path(), session, &needed);
         let mut evaluation = Evaluation::new(app, operation, call, reached.path(), session, now);
-        if let Ok(data) = read_data(call, reached) {
-            evaluation.give_data(data);
-        }
+        // Checks of data that is not valid are false, as they are without any.
+        let _ = read_data(&mut evaluation, call, reached);
         let keys = operation
             .requirements
             .iter()

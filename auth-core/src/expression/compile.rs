@@ -1,81 +1,26 @@
 //! From CEL's syntax tree to ours, with names and types checked.
 
-use std::{collections::BTreeMap, fmt, thread};
+use std::{collections::BTreeMap, thread};
 
 use cel::{
     Env,
-    common::ast::{
-        ComprehensionExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo, operators,
-    },
+    common::ast::{ComprehensionExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators},
 };
 
 use super::{Declarations, Expression, Node, Quantifier, Root, Type, VariableId, limits};
-use crate::{suggest::did_you_mean, value::Value};
+use crate::value::Value;
 
 mod call;
+mod error;
+mod name;
+
+pub use error::CompileError;
+use error::syntax_error;
 
 /// The stack of the thread that parses; the parser needs far less for what the limits let through.
 const STACK_BYTES: usize = 16 * 1024 * 1024;
 /// How many loops may stand in each other.
 const MAX_LOOPS: usize = 2;
-
-/// What is wrong with an expression.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompileError {
-    message: String,
-    help: Option<String>,
-    column: usize,
-    length: usize,
-}
-
-impl CompileError {
-    fn new(message: impl Into<String>, source: &str, start: usize, stop: usize) -> Self {
-        let before = source.get(..start).unwrap_or_default();
-        let column = before.chars().count() + 1;
-        let length = source
-            .get(start..stop)
-            .map_or(1, |text| text.chars().count().max(1));
-        Self {
-            message: message.into(),
-            help: None,
-            column,
-            length,
-        }
-    }
-
-    fn with_help(self, help: impl Into<String>) -> Self {
-        Self {
-            help: Some(help.into()),
-            ..self
-        }
-    }
-
-    /// What would be right.
-    #[must_use]
-    pub fn help(&self) -> Option<&str> {
-        self.help.as_deref()
-    }
-
-    /// Where it is, in characters from 1.
-    #[must_use]
-    pub const fn column(&self) -> usize {
-        self.column
-    }
-
-    /// How many characters are meant.
-    #[must_use]
-    pub const fn length(&self) -> usize {
-        self.length
-    }
-}
-
-impl fmt::Display for CompileError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for CompileError {}
 
 pub(super) fn compile(
     source: &str,
@@ -137,42 +82,6 @@ fn compile_here(source: &str, declarations: &Declarations) -> Result<Expression,
         reads_session_unguarded: session().any(|(only_has, _)| !only_has) && !guarded,
         reads: reads.into(),
         node,
-    })
-}
-
-/// The parser's words, where ours are clearer.
-fn syntax_error(source: &str, errors: &cel::ParseErrors) -> CompileError {
-    let first = errors.errors.first();
-    let column = first.map_or(0, |err| usize::try_from(err.pos.1).unwrap_or(0));
-    let start = source
-        .char_indices()
-        .nth(column.saturating_sub(1))
-        .map_or(0, |(at, _)| at);
-    let error = |message: &str, at: usize, length: usize| {
-        CompileError::new(message, source, at, at + length)
-    };
-    for (word, operator) in [(" and ", "&&"), (" or ", "||"), ("not ", "!")] {
-        if let Some(at) = source.find(word) {
-            let blank = word.len() - word.trim_start().len();
-            return error("this is no operator", at + blank, word.trim().len())
-                .with_help(format!("write `{operator}` instead of `{}`", word.trim()));
-        }
-    }
-    if let Some(at) = single_equals(source) {
-        return error("`=` is no operator", at, 1).with_help("write `==` to compare");
-    }
-    let what = first.map_or("", |err| err.msg.lines().next().unwrap_or_default());
-    let what = what.trim_start_matches("Syntax error: ");
-    error(&format!("the expression cannot be read: {what}"), start, 1)
-}
-
-fn single_equals(source: &str) -> Option<usize> {
-    let bytes = source.as_bytes();
-    (0..bytes.len()).find(|at| {
-        let before = at.checked_sub(1).and_then(|at| bytes.get(at));
-        bytes.get(*at) == Some(&b'=')
-            && bytes.get(at + 1) != Some(&b'=')
-            && !matches!(before, Some(b'=' | b'!' | b'<' | b'>'))
     })
 }
 
@@ -283,146 +192,6 @@ impl Compiler<'_> {
             LiteralValue::Bytes(_) => return Err(self.unsupported(at, "a bytes literal")),
         };
         Ok((Node::Constant(value), kind))
-    }
-
-    fn name(&mut self, at: &IdedExpr, name: &str) -> Typed {
-        if let Some(depth) = self.loops.iter().rev().position(|(local, _)| local == name) {
-            let kind = self
-                .loops
-                .iter()
-                .rev()
-                .nth(depth)
-                .map_or(Type::Dyn, |(_, kind)| kind.clone());
-            return Ok((Node::Local(depth), kind));
-        }
-        self.variable(at, name)
-    }
-
-    fn variable(&mut self, at: &IdedExpr, name: &str) -> Typed {
-        match self.declarations.get(name) {
-            Some((id, kind, root)) => {
-                let kind = kind.clone();
-                self.note(id, root, false);
-                Ok((Node::Variable(id, kind.clone()), kind))
-            }
-            None => Err(self.undeclared(at, name)),
-        }
-    }
-
-    fn note(&mut self, id: VariableId, root: Root, within_has: bool) {
-        let entry = self.reads.entry(id).or_insert((true, root));
-        entry.0 &= within_has;
-    }
-
-    fn undeclared(&self, at: &IdedExpr, name: &str) -> CompileError {
-        if self.declarations.is_record(name) {
-            return self
-                .error(at, format!("`{name}` is a record, read one of its fields"))
-                .with_help(format!("write `{name}.` and the name of a field"));
-        }
-        let error = self.error(at, format!("unknown name `{name}`"));
-        let help = self
-            .meant(name)
-            .map(|meant| format!("did you mean `{meant}`?"))
-            .or_else(|| {
-                [
-                    (
-                        "session.claims.",
-                        "declare it under `claims`, with its type",
-                    ),
-                    (
-                        "session.attributes.",
-                        "declare it under `attributes`, with its type",
-                    ),
-                    (
-                        "data.",
-                        "declare it under `data` of an operation, with its type",
-                    ),
-                ]
-                .into_iter()
-                .find(|(record, _)| name.starts_with(record))
-                .map(|(_, help)| help.to_owned())
-            });
-        match help {
-            Some(help) => error.with_help(help),
-            None => error,
-        }
-    }
-
-    /// The declared name that was meant: of the same record where that is known, else of any.
-    fn meant(&self, name: &str) -> Option<String> {
-        let (record, field) = name.rsplit_once('.').unwrap_or(("", name));
-        if !self.declarations.is_record(record) {
-            return did_you_mean(name, self.declarations.names()).map(str::to_owned);
-        }
-        let fields = self.declarations.names().filter_map(|known| {
-            known
-                .strip_prefix(record)?
-                .strip_prefix('.')
-                .filter(|rest| !rest.contains('.'))
-        });
-        did_you_mean(field, fields).map(|field| format!("{record}.{field}"))
-    }
-
-    /// The dotted name that an expression spells; `None` when it is none, or starts at a local.
-    fn dotted(&self, expr: &IdedExpr) -> Option<String> {
-        match &expr.expr {
-            Expr::Ident(name) => {
-                (!self.loops.iter().any(|(local, _)| local == name)).then(|| name.clone())
-            }
-            Expr::Select(select) if !select.test => Some(format!(
-                "{}.{}",
-                self.dotted(&select.operand)?,
-                select.field
-            )),
-            Expr::Call(call) if call.func_name == operators::INDEX => {
-                let [record, key] = call.args.as_slice() else {
-                    return None;
-                };
-                let Expr::Literal(LiteralValue::String(key)) = &key.expr else {
-                    return None;
-                };
-                Some(format!("{}.{}", self.dotted(record)?, key.inner()))
-            }
-            _ => None,
-        }
-    }
-
-    fn select(&mut self, at: &IdedExpr, select: &SelectExpr) -> Typed {
-        if let Some(record) = self.dotted(&select.operand) {
-            let name = format!("{record}.{}", select.field);
-            let is_map = matches!(
-                self.declarations.get(&record),
-                Some((_, Type::Map | Type::Dyn, _))
-            );
-            if !is_map {
-                return self.field(at, &name, select.test);
-            }
-        }
-        let (operand, kind) = self.node(&select.operand)?;
-        if !kind.may_be(&Type::Map) {
-            let message = format!("a value of type `{kind}` has no field `{}`", select.field);
-            return Err(self.error(at, message));
-        }
-        let (operand, field) = (Box::new(operand), select.field.as_str().into());
-        Ok(if select.test {
-            (Node::HasMember(operand, field), Type::Bool)
-        } else {
-            (Node::Member(operand, field), Type::Dyn)
-        })
-    }
-
-    fn field(&mut self, at: &IdedExpr, name: &str, test: bool) -> Typed {
-        if !test {
-            return self.variable(at, name);
-        }
-        match self.declarations.get(name) {
-            Some((id, _, root)) => {
-                self.note(id, root, true);
-                Ok((Node::Has(id), Type::Bool))
-            }
-            None => Err(self.undeclared(at, name)),
-        }
     }
 
     fn list(&mut self, elements: &[IdedExpr]) -> Typed {

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use super::{
-    Arithmetic, Bindings, Comparison, Conversion, EvalError, Node, Quantifier, TextChange, TextTest,
+    Arithmetic, Bindings, Comparison, Conversion, EvalError, Node, Quantifier, TextChange,
+    TextTest, Type,
 };
 use crate::{
     clock::Timestamp,
@@ -52,31 +53,30 @@ impl<'l, B: Bindings> Walk<'l, B> {
                 let [left, right] = &**operands;
                 Ok(self.truth(left)? || self.truth(right)?)
             }
+            Node::Has(variable) if self.bindings.text(*variable).is_some() => Ok(true),
             Node::Has(variable) => match self.bindings.value(*variable) {
-                Ok(value) => Ok(value != Val::Null),
+                Ok(value) => Ok(!value.is_null()),
                 Err(EvalError::NoSession) => Ok(false),
                 Err(err) => Err(err),
             },
             Node::HasMember(operand, name) => match self.value(operand)? {
-                Val::Map(map) => Ok(member(map, name).is_some_and(|value| *value != Value::Null)),
+                Val::Map(map) => {
+                    Ok(member(map, name).is_some_and(|value| !matches!(value, Value::Null)))
+                }
                 Val::Null => Ok(false),
                 _ => Err(EvalError::WrongType),
             },
             Node::Compare(comparison, operands) => {
                 let [left, right] = &**operands;
-                let (one, other) = (self.value(left)?, self.value(right)?);
-                let stated = is_null(left) || is_null(right);
-                // Two things that are both absent are not the same thing: a book without a row
-                // and a caller without a subject do not own each other.
-                if one == Val::Null && other == Val::Null && !stated {
-                    return Err(EvalError::WrongType);
+                match (self.text(left), self.text(right)) {
+                    (Some(one), Some(other)) => Ok(compare_texts(*comparison, one, other)),
+                    _ => self.compare(*comparison, left, right),
                 }
-                compare(*comparison, &one, &other)
             }
             Node::In(operands) => {
                 let [needle, list] = &**operands;
                 let value = self.value(needle)?;
-                if value == Val::Null && !is_null(needle) {
+                if value.is_null() && !is_null(needle) {
                     return Err(EvalError::WrongType);
                 }
                 self.is_in(&value, list)
@@ -101,6 +101,32 @@ impl<'l, B: Bindings> Walk<'l, B> {
                 _ => Err(EvalError::WrongType),
             },
         }
+    }
+
+    /// The value of a node, where it is a text of its type that stands somewhere.
+    #[inline]
+    fn text(self, node: &'l Node) -> Option<&'l str> {
+        match node {
+            Node::Constant(Value::String(text)) => Some(text),
+            Node::Variable(variable, Type::String | Type::Dyn) => self.bindings.text(*variable),
+            _ => None,
+        }
+    }
+
+    fn compare(
+        self,
+        comparison: Comparison,
+        left: &'l Node,
+        right: &'l Node,
+    ) -> Result<bool, EvalError> {
+        let (one, other) = (self.value(left)?, self.value(right)?);
+        let stated = is_null(left) || is_null(right);
+        // Two things that are both absent are not the same thing: a book without a row and a
+        // caller without a subject do not own each other.
+        if one.is_null() && other.is_null() && !stated {
+            return Err(EvalError::WrongType);
+        }
+        compare(comparison, &one, &other)
     }
 
     fn value(self, node: &'l Node) -> Result<Val<'l>, EvalError> {
@@ -228,6 +254,18 @@ impl<'l, B: Bindings> Walk<'l, B> {
 /// Whether an operand is written as `null`.
 fn is_null(node: &Node) -> bool {
     matches!(node, Node::Constant(Value::Null))
+}
+
+#[inline]
+fn compare_texts(comparison: Comparison, one: &str, other: &str) -> bool {
+    match comparison {
+        Comparison::Equal => one == other,
+        Comparison::NotEqual => one != other,
+        Comparison::Less => one < other,
+        Comparison::LessOrEqual => one <= other,
+        Comparison::Greater => one > other,
+        Comparison::GreaterOrEqual => one >= other,
+    }
 }
 
 fn compare(comparison: Comparison, one: &Val<'_>, other: &Val<'_>) -> Result<bool, EvalError> {
