@@ -300,6 +300,17 @@ pub enum Expiry {
     Lifetime,
 }
 
+impl Expiry {
+    /// The name in logs and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Lifetime => "lifetime",
+        }
+    }
+}
+
 /// Who ended a session, when and why (R15).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {

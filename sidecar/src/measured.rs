@@ -269,16 +269,8 @@ impl SessionStore for Measured {
 
     async fn sweep(&self, limit: usize, now: Timestamp) -> Result<Swept, StoreError> {
         let swept = self.ask("sweep", self.inner.sweep(limit, now)).await?;
-        self.metrics.sessions_ended("expired", swept.expired);
         self.metrics.swept(swept.removed);
-        if swept.expired > 0 {
-            tracing::info!(
-                target: "audit",
-                event = "session_expired",
-                count = swept.expired,
-                "security event"
-            );
-        }
+        swept.expired.iter().for_each(|ended| self.expired(ended));
         Ok(swept)
     }
 }

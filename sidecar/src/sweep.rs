@@ -32,7 +32,7 @@ pub async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, stop: Cancellatio
 /// logged where it failed.
 pub async fn sweep(store: &dyn Store, clock: &dyn Clock) {
     while let Ok(swept) = store.sweep(STEP, clock.now()).await {
-        if swept.expired == 0 && swept.removed == 0 {
+        if swept.is_empty() {
             return;
         }
         tokio::time::sleep(PAUSE).await;

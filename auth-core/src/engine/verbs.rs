@@ -4,30 +4,28 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
-use super::{Engine, render};
+use super::Engine;
 use crate::{
     call::{CallHandle, CallSession},
     caller::Caller,
     clock::Timestamp,
-    decision_point::{
-        ClearScope, SessionChange, SessionCleared, SessionError, SessionWrite, SetSession, SignIn,
-    },
-    grammar::TokenText,
+    decision_point::{SessionChange, SessionError, SessionWrite, SetSession},
     live::{Origin, Session},
-    observe::SessionEvent,
     operation::Operation,
     policy::Policy,
-    scope::{ScopeMatching, is_scope},
-    session::{
-        Identity, JsonObject, RevocationCause, SessionId, SessionRecord, SessionToken, TokenHash,
-        TokenKind,
-    },
+    scope::ScopeMatching,
+    session::{Identity, JsonObject, SessionId, SessionRecord, TokenHash},
     store::{
-        ApiKey, ApiKeyStore as _, Change, CreateError, Ending, ForeignHandle, ForeignSession,
-        ForeignTokenStore as _, NewSession, SessionStore as _, UpdateError,
+        ApiKey, ApiKeyStore as _, Change, ForeignHandle, ForeignSession, ForeignTokenStore as _,
+        SessionStore as _, UpdateError,
     },
     wire_update::WireUpdate,
 };
+
+mod clear;
+mod sign_in;
+
+use sign_in::{New, request_hash};
 
 /// How far the clocks of apps may be ahead of ours.
 const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
@@ -131,160 +129,6 @@ impl Engine {
                     .await
             }
         }
-    }
-
-    /// A sign-in takes the place of the session that was read, or of none (R16). One of the store
-    /// is left to the store, which compares as it replaces and knows a retry.
-    async fn refuse_stale(
-        &self,
-        caller: &Caller,
-        sealed: &[u8],
-        handle: &CallHandle,
-        etag: &str,
-    ) -> Result<(), SessionError> {
-        if etag.is_empty() || matches!(handle.session, CallSession::Stored { .. }) {
-            return Ok(());
-        }
-        match self.read_session(caller, sealed).await {
-            Ok(Some(session)) if session.etag() == etag => Ok(()),
-            Ok(_) => Err(SessionError::EtagMismatch),
-            Err(SessionError::Gone) => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn check_sign_in(&self, caller: &Caller, sign_in: &SignIn) -> Result<(), SessionError> {
-        let identity = &sign_in.identity;
-        let subject = identity
-            .subject
-            .as_ref()
-            .ok_or_else(|| invalid("sign_in.subject", "is required"))?;
-        for principal in [Some(subject), identity.actor.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            if !caller.may_sign_in(principal.namespace()) {
-                return Err(SessionError::NamespaceNotAllowed {
-                    caller: caller.name.to_string(),
-                    namespace: principal.namespace().to_owned(),
-                });
-            }
-        }
-        if let Some(claim) = identity
-            .claims
-            .keys()
-            .find(|claim| !caller.may_claim(claim))
-        {
-            return Err(SessionError::ClaimNotAllowed {
-                caller: caller.name.to_string(),
-                claim: claim.clone(),
-            });
-        }
-        if let Some(scope) = identity.scopes.iter().find(|scope| !is_scope(scope)) {
-            let problem = format!(
-                "`{}` is no scope (RFC 6749 section 3.3)",
-                scope.escape_debug()
-            );
-            return Err(SessionError::Invalid {
-                field: "sign_in.scopes",
-                problem,
-            });
-        }
-        match identity.auth_time {
-            None => Err(invalid("sign_in.auth_time", "is required")),
-            Some(time) if time > self.clock.now().plus(CLOCK_LEEWAY) => {
-                Err(invalid("sign_in.auth_time", "lies in the future"))
-            }
-            Some(_) if sign_in.ttl.is_some_and(|ttl| ttl.is_zero()) => {
-                Err(invalid("sign_in.ttl", "must be longer than zero"))
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// Makes a session in place of the call's, and says how its token reaches the client.
-    async fn create(
-        &self,
-        policy: &Policy,
-        caller: &Caller,
-        handle: CallHandle,
-        new: New,
-    ) -> Result<SessionChange, SessionError> {
-        let now = self.clock.now();
-        let kind = token_kind(policy, &handle)?;
-        let strategy = (kind == TokenKind::Cookie)
-            .then(|| render::cookie_of(policy, Some(&handle.strategy)))
-            .flatten()
-            .map_or_else(|| Arc::from("bearer"), |cookie| cookie.name.clone());
-        let subject = new.identity.subject.clone();
-        let shard = self.keys.shard(&handle.tenant, subject.as_ref());
-        let token = SessionToken::generate(&*self.random, shard)?;
-        let lifetime = new
-            .ttl
-            .map_or(self.limits.lifetime, |ttl| ttl.min(self.limits.lifetime));
-        let replaces = match &handle.session {
-            CallSession::Stored { id, .. } => Some(*id),
-            _ => None,
-        };
-        let record = self
-            .store
-            .create(
-                NewSession {
-                    id: SessionId::generate(&*self.random, now)?,
-                    tenant: handle.tenant.clone(),
-                    token: token.hash(),
-                    kind,
-                    strategy: Some(strategy.clone()),
-                    identity: new.identity,
-                    attributes: new.attributes,
-                    expires_at: now.plus(lifetime),
-                    idle: self.limits.idle.min(lifetime),
-                    replaces,
-                    replaces_version: new.read.filter(|_| replaces.is_some()),
-                    limit: subject
-                        .is_some()
-                        .then_some(self.limits.per_subject)
-                        .flatten(),
-                    request: new.request,
-                    by: caller.name.to_string(),
-                },
-                now,
-            )
-            .await
-            .map_err(create_error)?
-            .record;
-        self.observer.session_changed(
-            &caller.name,
-            &SessionEvent::Created {
-                session: record.id,
-                subject: record.identity.subject.clone(),
-            },
-        );
-        let text = TokenText::new(token.as_bytes());
-        let update = render::hand_out(
-            policy,
-            kind,
-            Some(&strategy),
-            text.as_str(),
-            now,
-            record.expires_at,
-        );
-        let mut updates: Vec<WireUpdate> = update.into_iter().collect();
-        updates.extend(bind(&handle, Some(record.id)));
-        let session = CallSession::Stored {
-            id: record.id,
-            token: token.hash(),
-        };
-        let call = self.reseal(CallHandle {
-            strategy: strategy.clone(),
-            session,
-            ..handle
-        })?;
-        Ok(SessionChange {
-            session: Arc::new(stored(record, &strategy)),
-            updates,
-            call,
-        })
     }
 
     #[expect(clippy::too_many_arguments, reason = "the parts of one request")]
@@ -423,146 +267,6 @@ impl Engine {
             .map(Bytes::from)
             .ok_or(SessionError::Random(crate::random::RandomError))
     }
-
-    /// Logs out.
-    pub(super) async fn clear_session(
-        &self,
-        caller: &Caller,
-        sealed: &[u8],
-        scope: ClearScope,
-    ) -> Result<SessionCleared, SessionError> {
-        let handle = self.open(caller, sealed)?;
-        let now = self.clock.now();
-        let cause = match scope {
-            ClearScope::This => RevocationCause::Logout,
-            ClearScope::Others | ClearScope::All => RevocationCause::LogoutElsewhere,
-        };
-        let ending = Ending {
-            by: caller.name.to_string(),
-            cause,
-            reason: String::new(),
-        };
-        let ended = match &handle.session {
-            CallSession::Anonymous => 0,
-            CallSession::Stored { id, .. } => {
-                self.clear_stored(&handle, id, scope, ending, now).await?
-            }
-            CallSession::External { .. } => self.clear_foreign(&handle, scope, ending, now).await?,
-            CallSession::ApiKey { .. } => return Err(read_only("API key")),
-            CallSession::Fixed { of, .. } => return Err(read_only(of)),
-        };
-        if ended > 0 {
-            let event = SessionEvent::Ended {
-                cause,
-                count: ended,
-            };
-            self.observer.session_changed(&caller.name, &event);
-        }
-        Ok(SessionCleared {
-            updates: self.cleared(&handle, scope),
-            ended,
-        })
-    }
-
-    async fn clear_stored(
-        &self,
-        handle: &CallHandle,
-        id: &SessionId,
-        scope: ClearScope,
-        ending: Ending,
-        now: Timestamp,
-    ) -> Result<u64, SessionError> {
-        if scope == ClearScope::This {
-            let live = self.store.revoke(&handle.tenant, id, ending, now).await?;
-            return Ok(u64::from(live == Some(true)));
-        }
-        let listed = self.store.get(&handle.tenant, id, now).await?;
-        let record = listed
-            .filter(|listed| listed.death.is_none())
-            .ok_or(SessionError::Gone)?
-            .record;
-        let Some(subject) = &record.identity.subject else {
-            let live = self.store.revoke(&handle.tenant, id, ending, now).await?;
-            return Ok(u64::from(live == Some(true) && scope == ClearScope::All));
-        };
-        let except = (scope == ClearScope::Others).then_some(id);
-        Ok(self
-            .store
-            .revoke_subject(&handle.tenant, subject, except, ending, now)
-            .await?)
-    }
-
-    /// Ends the use of a foreign token with us: of this one, or of all that its subject has (R18).
-    async fn clear_foreign(
-        &self,
-        handle: &CallHandle,
-        scope: ClearScope,
-        ending: Ending,
-        now: Timestamp,
-    ) -> Result<u64, SessionError> {
-        let CallSession::External {
-            session,
-            token_id,
-            expires_at,
-            identity,
-        } = &handle.session
-        else {
-            return Ok(0);
-        };
-        match (scope, identity_of(identity)?.subject) {
-            (ClearScope::This, _) => {
-                let named = foreign_handle(session, token_id);
-                let named = named.ok_or(SessionError::ReadOnly("foreign token"))?;
-                let until = expires_at.plus(CLOCK_LEEWAY);
-                let (tenant, issuer) = (&handle.tenant, &session.issuer);
-                self.store
-                    .revoke_foreign(tenant, issuer, named, until, ending, now)
-                    .await?;
-                Ok(1)
-            }
-            (ClearScope::All, Some(subject)) => {
-                let (tenant, subject) = (&handle.tenant, &subject);
-                Ok(self
-                    .store
-                    .revoke_subject(tenant, subject, None, ending, now)
-                    .await?
-                    .max(1))
-            }
-            // Which of the issuer's other sessions live only the issuer knows.
-            (ClearScope::Others, _) | (ClearScope::All, None) => {
-                Err(SessionError::ReadOnly("foreign token"))
-            }
-        }
-    }
-
-    /// What must happen on the wire after a log-out.
-    fn cleared(&self, handle: &CallHandle, scope: ClearScope) -> Vec<WireUpdate> {
-        if scope == ClearScope::Others {
-            return Vec::new();
-        }
-        let policy = self.policy.load();
-        let cookie = policy
-            .strategies
-            .cookies()
-            .find(|own| *own.name == *handle.strategy);
-        let mut updates: Vec<_> = cookie
-            .filter(|_| handle.deliverable.cookie)
-            .map(render::expire)
-            .into_iter()
-            .collect();
-        updates.extend(bind(handle, None));
-        updates
-    }
-}
-
-/// A session to be made.
-struct New {
-    identity: Identity,
-    attributes: JsonObject,
-    ttl: Option<Duration>,
-    request: Option<TokenHash>,
-    /// The version of the session that was read, where one was named.
-    read: Option<u64>,
 }
 
 fn stored(record: SessionRecord, strategy: &str) -> Session {
@@ -637,65 +341,12 @@ fn operation_of<'p>(
         .ok_or(SessionError::CallInvalid)
 }
 
-/// What will carry the token: what carried the last one, else a cookie, else a token by itself.
-fn token_kind(policy: &Policy, handle: &CallHandle) -> Result<TokenKind, SessionError> {
-    let cookie = handle.deliverable.cookie && policy.strategies.cookie().is_some();
-    let bearer = handle.deliverable.token && policy.strategies.opaque_bearer().is_some();
-    match (cookie, bearer) {
-        (_, true) if *handle.strategy == *"bearer" => Ok(TokenKind::Bearer),
-        (true, _) => Ok(TokenKind::Cookie),
-        (false, true) => Ok(TokenKind::Bearer),
-        (false, false) => Err(SessionError::NotDeliverable(
-            if policy.strategies.cookie().is_some() {
-                "cookie"
-            } else {
-                "token"
-            },
-        )),
-    }
-}
-
-/// Names a request for its retries. A retry comes with the same sealed call, so that nobody else's
-/// request of the same name is taken for one.
-fn request_hash(
-    caller: &Caller,
-    handle: &CallHandle,
-    sealed: &[u8],
-    request_id: &str,
-) -> Option<TokenHash> {
-    if request_id.is_empty() {
-        return None;
-    }
-    // Lengths in front, so that no two requests look alike.
-    let parts: [&[u8]; 5] = [
-        caller.name.as_bytes(),
-        handle.tenant.as_str().as_bytes(),
-        handle.operation.as_bytes(),
-        sealed,
-        request_id.as_bytes(),
-    ];
-    let mut all = Vec::new();
-    for part in parts {
-        all.extend_from_slice(&part.len().to_be_bytes());
-        all.extend_from_slice(part);
-    }
-    Some(TokenHash::of(&all))
-}
-
 /// What names a foreign token and the login behind it.
 fn foreign_handles(session: &ForeignSession, token_id: &str) -> Vec<ForeignHandle> {
     let sid = session.discriminator.strip_prefix("sid:");
     let login = sid.map(|sid| ForeignHandle::Sid(sid.to_owned()));
     let token = (!token_id.is_empty()).then(|| ForeignHandle::Jti(token_id.to_owned()));
     token.into_iter().chain(login).collect()
-}
-
-fn foreign_handle(session: &ForeignSession, token_id: &str) -> Option<ForeignHandle> {
-    if token_id.is_empty() {
-        let sid = session.discriminator.strip_prefix("sid:")?;
-        return Some(ForeignHandle::Sid(sid.to_owned()));
-    }
-    Some(ForeignHandle::Jti(token_id.to_owned()))
 }
 
 fn expected_version(etag: &str) -> Result<Option<u64>, SessionError> {
@@ -731,17 +382,6 @@ fn read_only(of: &str) -> SessionError {
     } else {
         "static token"
     })
-}
-
-fn create_error(err: CreateError) -> SessionError {
-    match err {
-        CreateError::LimitReached(max) => SessionError::TooManySessions(max),
-        CreateError::Gone => SessionError::Gone,
-        CreateError::Conflict { .. } => SessionError::EtagMismatch,
-        CreateError::TooLarge(_) => invalid("sign_in", "claims and attributes exceed 16 KiB"),
-        CreateError::Exists => SessionError::Random(crate::random::RandomError),
-        CreateError::Store(err) => SessionError::Store(err),
-    }
 }
 
 fn update_error(err: UpdateError) -> SessionError {

@@ -518,6 +518,7 @@ macro_rules! session_store_contract {
             }
             sweep {
                 expired_sessions_become_tombstones
+                a_step_tells_what_ended_and_why
                 a_step_is_bounded
                 a_tombstone_can_be_asked_about_for_a_week
                 a_forgotten_session_never_lives_again

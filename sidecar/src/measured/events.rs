@@ -3,7 +3,7 @@
 use auth_core::{
     principal::Principal,
     session::{RevocationCause, SessionId, SessionRecord},
-    store::{Created, Ending, NewSession},
+    store::{Created, Ending, Expired, NewSession},
 };
 
 use super::Measured;
@@ -115,6 +115,22 @@ impl Measured {
             reason: String::new(),
         };
         self.ended(&what, &ending, 1);
+    }
+
+    /// Counts and notes a session that reached a limit.
+    pub(super) fn expired(&self, ended: &Expired) {
+        let cause = ended.limit.as_str();
+        let subject = ended.subject.as_ref();
+        self.metrics.sessions_ended(cause, 1);
+        tracing::info!(
+            target: "audit",
+            event = "session_expired",
+            tenant = %Clean(&ended.tenant),
+            session = %ended.id,
+            principal = subject.map(|subject| tracing::field::display(Clean(subject))),
+            cause,
+            "security event"
+        );
     }
 
     /// Counts and notes that sessions ended.

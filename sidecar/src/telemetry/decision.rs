@@ -9,7 +9,7 @@ use auth_core::{
     decision::ReasonCode,
     observe::{DecisionEvent, Refusal},
     principal::Principal,
-    session::{Expiry, Tenant},
+    session::Tenant,
     store::Death,
 };
 
@@ -203,10 +203,7 @@ const fn credential_event(refusal: &Refusal) -> &'static str {
 /// Which limit ended the session of a refused credential.
 const fn limit(refusal: &Refusal) -> Option<&'static str> {
     match refusal {
-        Refusal::Dead(Death::Expired { limit }) => Some(match limit {
-            Expiry::Idle => "idle",
-            Expiry::Lifetime => "lifetime",
-        }),
+        Refusal::Dead(Death::Expired { limit }) => Some(limit.as_str()),
         _ => None,
     }
 }

@@ -58,9 +58,13 @@ impl Ear {
 
     /// The events since it was last asked, each with what it says of its kind.
     fn heard(&self) -> Vec<String> {
+        self.written().lines().map(shown).collect()
+    }
+
+    /// The lines since it was last asked.
+    fn written(&self) -> String {
         let written = std::mem::take(&mut *self.0.lock().unwrap());
-        let lines = String::from_utf8(written).unwrap();
-        lines.lines().map(shown).collect()
+        String::from_utf8(written).unwrap()
     }
 }
 
@@ -158,13 +162,51 @@ async fn a07_use_after_expiry() {
 async fn a07_expiry() {
     let (ear, _guard) = Ear::new();
     let clock = ManualClock::at(START);
-    let store = Measured::new(Arc::new(MemoryStore::new()), Arc::new(Metrics::new()));
-    store.create(draft(), START).await.unwrap();
-    assert_eq!(ear.heard(), ["session_created"]);
-    for (passed, expected) in [(59, &[][..]), (1, &["session_expired"]), (1, &[])] {
+    let metrics = Arc::new(Metrics::new());
+    let store = Measured::new(Arc::new(MemoryStore::new()), metrics.clone());
+    for (number, idle) in [(1, 30), (2, 30), (3, 60)] {
+        store.create(draft(number, idle), START).await.unwrap();
+    }
+    assert_eq!(ear.heard(), ["session_created"; 3]);
+    for (passed, expected) in [
+        (29, &[][..]),
+        (1, &["session_expired idle"; 2]),
+        (29, &[]),
+        (1, &["session_expired lifetime"]),
+        (1, &[]),
+    ] {
         clock.advance(Duration::from_secs(passed));
         sweep(&store, &clock).await;
-        assert_eq!(ear.heard(), expected);
+        assert_eq!(ear.heard(), expected, "{passed} s later");
+    }
+    let text = metrics.render();
+    for counted in [r#"{cause="idle"} 2"#, r#"{cause="lifetime"} 1"#] {
+        let counted = format!("sidegate_sessions_ended_total{counted}\n");
+        assert!(text.contains(&counted), "{counted} in {text}");
+    }
+}
+
+#[tokio::test]
+async fn a07_an_expired_session_is_named() {
+    let (ear, _guard) = Ear::new();
+    let clock = ManualClock::at(START);
+    let store = Measured::new(Arc::new(MemoryStore::new()), Arc::new(Metrics::new()));
+    let mut new = draft(1, 30);
+    new.identity.subject = Some("user/u1".parse().unwrap());
+    let id = new.id;
+    store.create(new, START).await.unwrap();
+    ear.heard();
+    clock.advance(Duration::from_secs(30));
+    sweep(&store, &clock).await;
+    let event: Value = serde_json::from_str(&ear.written()).unwrap();
+    for (field, expected) in [
+        ("event", "session_expired"),
+        ("tenant", "default"),
+        ("session", &id.to_string()),
+        ("principal", "user/u1"),
+        ("cause", "idle"),
+    ] {
+        assert_eq!(event[field], expected, "{field}");
     }
 }
 
@@ -290,18 +332,18 @@ async fn a07_refused_callers() {
     }
 }
 
-/// A session that lasts a minute.
-fn draft() -> NewSession {
+/// An anonymous session that lasts a minute, or so many seconds unused.
+fn draft(number: u8, idle: u64) -> NewSession {
     NewSession {
-        id: SessionId::from_bytes([1; 16]),
+        id: SessionId::from_bytes([number; 16]),
         tenant: Tenant::default(),
-        token: TokenHash::of(b"1"),
+        token: TokenHash::of(&[number]),
         kind: TokenKind::Cookie,
         strategy: None,
         identity: Identity::default(),
         attributes: JsonObject::new(),
         expires_at: START.plus(Duration::from_secs(60)),
-        idle: Duration::from_secs(60),
+        idle: Duration::from_secs(idle),
         replaces: None,
         replaces_version: None,
         limit: None,

@@ -2,8 +2,10 @@
 
 use super::{Bench, IDLE, LIFETIME, MICROSECOND, T0};
 use crate::{
-    session::Expiry,
-    store::{Changes, Death, EventKind, Loaded, Rotation, Swept, rules::TOMBSTONE_RETENTION},
+    session::{Expiry, Identity},
+    store::{
+        Changes, Death, EventKind, Expired, Loaded, Rotation, Swept, rules::TOMBSTONE_RETENTION,
+    },
 };
 
 pub async fn expired_sessions_become_tombstones(bench: Bench) {
@@ -11,7 +13,7 @@ pub async fn expired_sessions_become_tombstones(bench: Bench) {
     let start = bench.store.position().await.unwrap();
     let now = T0.plus(IDLE);
     let swept = bench.store.sweep(10, now).await.unwrap();
-    assert_eq!(swept.expired, 1);
+    assert_eq!(swept.expired.len(), 1);
     let death = Death::Expired {
         limit: Expiry::Idle,
     };
@@ -26,6 +28,25 @@ pub async fn expired_sessions_become_tombstones(bench: Bench) {
     }
 }
 
+pub async fn a_step_tells_what_ended_and_why(bench: Bench) {
+    let mut new = bench.draft("u1");
+    new.idle = LIFETIME * 2;
+    let spent = bench.make(new).await;
+    let other = bench.as_tenant("other");
+    let mut new = other.draft("u2");
+    new.identity = Identity::default();
+    let anonymous = other.make(new).await;
+    let revoked = bench.sign_in("u3").await;
+    bench.revoke(revoked.id(), T0).await;
+    for (now, made, limit) in [
+        (T0.plus(IDLE), &anonymous, Expiry::Idle),
+        (T0.plus(LIFETIME), &spent, Expiry::Lifetime),
+    ] {
+        let swept = bench.store.sweep(10, now).await.unwrap();
+        assert_eq!(swept.expired, [Expired::of(&made.record, limit)]);
+    }
+}
+
 pub async fn a_step_is_bounded(bench: Bench) {
     for _ in 0..5 {
         bench.sign_in("u1").await;
@@ -35,12 +56,12 @@ pub async fn a_step_is_bounded(bench: Bench) {
     let (mut steps, mut expired) = (0, 0);
     loop {
         let swept = bench.store.sweep(2, T0.plus(IDLE)).await.unwrap();
-        assert!(swept.expired <= 2 && swept.removed <= 2);
+        assert!(swept.expired.len() <= 2 && swept.removed <= 2);
         if swept.is_empty() {
             break;
         }
         steps += 1;
-        expired += swept.expired;
+        expired += swept.expired.len();
     }
     assert_eq!((steps, expired), (3, 6));
 }
@@ -98,7 +119,7 @@ pub async fn sweeping_again_does_nothing(bench: Bench) {
     bench.revoke(revoked.id(), T0).await;
     let now = T0.plus(IDLE);
     let swept = bench.store.sweep(10, now).await.unwrap();
-    assert_eq!(swept.expired, 1);
+    assert_eq!(swept.expired.len(), 1);
     let position = bench.store.position().await;
     assert!(bench.store.sweep(10, now).await.unwrap().is_empty());
     assert_eq!(bench.store.position().await, position);

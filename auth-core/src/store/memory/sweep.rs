@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use crate::{
     clock::Timestamp,
-    session::{SessionId, SessionRecord},
+    session::SessionRecord,
     store::{
-        Death, EventKind, Swept,
+        Death, EventKind, Expired, Swept,
         rules::{Standing, TOMBSTONE_RETENTION},
     },
 };
@@ -20,7 +20,8 @@ impl Space {
     /// Sweeps until `swept` has reached `limit` in each respect.
     pub(super) fn sweep(&mut self, limit: usize, now: Timestamp, swept: &mut Swept, log: &mut Log) {
         let room = |used: u64| limit.saturating_sub(usize::try_from(used).unwrap_or(usize::MAX));
-        swept.expired += self.expire(room(swept.expired), now, log);
+        let left = limit.saturating_sub(swept.expired.len());
+        swept.expired.extend(self.expire(left, now, log));
         swept.removed += self.forget_sessions(room(swept.removed), now);
         swept.removed += self.forget_tokens(room(swept.removed), now);
         let requests = self.requests.iter();
@@ -36,24 +37,25 @@ impl Space {
         swept.removed += self.foreign.forget(room(swept.removed), now);
     }
 
-    fn expire(&mut self, limit: usize, now: Timestamp, log: &mut Log) -> u64 {
-        let expired: Vec<(SessionId, Death)> = self
+    fn expire(&mut self, limit: usize, now: Timestamp, log: &mut Log) -> Vec<Expired> {
+        let expired: Vec<Expired> = self
             .sessions
-            .iter()
-            .filter(|(_, row)| row.ended.is_none())
-            .filter_map(|(id, row)| Some((*id, self.death(row, now)?)))
-            .filter(|(_, death)| matches!(death, Death::Expired { .. }))
+            .values()
+            .filter(|row| row.ended.is_none())
+            .filter_map(|row| match self.death(row, now)? {
+                Death::Expired { limit } => Some(Expired::of(&row.record, limit)),
+                Death::Revoked(_) | Death::Superseded => None,
+            })
             .take(limit)
             .collect();
-        let count = expired.len() as u64;
-        for (id, death) in expired {
-            if let Some(row) = self.sessions.get_mut(&id) {
-                row.ended = Some(death);
+        for Expired { id, limit, .. } in &expired {
+            if let Some(row) = self.sessions.get_mut(id) {
+                row.ended = Some(Death::Expired { limit: *limit });
                 let entry = of_session(&row.record, EventKind::SessionExpired, "", "", now);
                 log.append(&row.record.tenant, entry);
             }
         }
-        count
+        expired
     }
 
     fn forget_sessions(&mut self, limit: usize, now: Timestamp) -> u64 {

@@ -2,7 +2,7 @@
 
 use auth_core::{
     clock::Timestamp,
-    store::{Death, EventKind, StoreError, Swept, rules::TOMBSTONE_RETENTION},
+    store::{Death, EventKind, Expired, StoreError, Swept, rules::TOMBSTONE_RETENTION},
 };
 use rusqlite::Connection;
 
@@ -26,7 +26,7 @@ pub(super) fn sweep(
     for _ in 0..ROUNDS {
         let (met, expired) = expire(db, limit, now)?;
         swept.expired = expired;
-        if met < limit || expired > 0 {
+        if met < limit || !swept.expired.is_empty() {
             break;
         }
     }
@@ -34,9 +34,13 @@ pub(super) fn sweep(
     Ok(swept)
 }
 
-/// Writes their end on sessions whose time is over, and counts those met and those expired: some
-/// had been revoked through their subject before they expired.
-fn expire(db: &Connection, limit: usize, now: Timestamp) -> rusqlite::Result<(usize, u64)> {
+/// Writes their end on sessions whose time is over, counts those met, and tells which expired: some
+/// had been revoked through their subject before.
+fn expire(
+    db: &Connection,
+    limit: usize,
+    now: Timestamp,
+) -> rusqlite::Result<(usize, Vec<Expired>)> {
     let sql = format!(
         "SELECT {COLUMNS} FROM sessions s {EPOCHS} WHERE s.ended IS NULL AND s.ends_at <= ?1 \
          ORDER BY s.ends_at LIMIT ?2"
@@ -45,14 +49,14 @@ fn expire(db: &Connection, limit: usize, now: Timestamp) -> rusqlite::Result<(us
         .prepare_cached(&sql)?
         .query_map((now.as_micros(), rows(limit)), Held::read)?
         .collect::<rusqlite::Result<_>>()?;
-    let mut expired = 0;
+    let mut expired = Vec::new();
     for held in &over {
         let Some(death) = held.death(now) else {
             continue;
         };
         write_end(db, held.row, &death)?;
-        if matches!(death, Death::Expired { .. }) {
-            expired += 1;
+        if let Death::Expired { limit } = death {
+            expired.push(Expired::of(&held.record, limit));
             Entry::of(&held.record, EventKind::SessionExpired, "", "", now).append(db)?;
         }
     }
