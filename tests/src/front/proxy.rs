@@ -176,7 +176,7 @@ impl Front for Proxy {
         let handle = URL_SAFE_NO_PAD
             .decode(visit.header("sidegate-call"))
             .unwrap();
-        if asked.case.steps.iter().any(|step| is_write(step)) {
+        if asked.case.steps.iter().any(is_write) {
             *self.open.lock().await = Some((visit, running));
         } else {
             visit.answer(&[]);
