@@ -1,7 +1,10 @@
 //! Whole decisions against a slow, obvious twin: random files and calls, no difference
 //! (SECURITY A-01, F-02). A difference prints the seed, the files, the call and both answers.
 //!
-//! `SIDEGATE_SEED` names another run, `SIDEGATE_RELEASE_SIZE=1` makes it a hundred times as long.
+//! A run has a hundred thousand files: a thousand large ones with a hundred calls each, which is
+//! where many rules and checks meet, and small ones with a few calls. `SIDEGATE_SEED` names another
+//! run, `SIDEGATE_FILES` another number of files, `SIDEGATE_RELEASE_SIZE=1` makes a hundred times
+//! as many large ones.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,7 +13,7 @@
     reason = "in a test a panic is the report, and the modules are ours alone"
 )]
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{io::Write as _, num::NonZeroUsize, path::Path, sync::Arc, thread};
 
 use auth_core::{
     caller::{Caller, Grant},
@@ -29,25 +32,38 @@ use auth_core::{
 
 mod decision_twin {
     pub mod calls;
+    pub mod data;
     pub mod expression;
+    pub mod facts;
     pub mod generate;
     pub mod model;
     pub mod numbers;
+    pub mod requirements;
+    pub mod routing;
+    pub mod tally;
     pub mod twin;
     pub mod world;
 }
 
 use decision_twin::{
-    calls, generate,
+    calls,
+    generate::{self, Size},
     model::File,
     numbers::Numbers,
+    tally::Tally,
     twin::{Ruling, decide},
     world::{NOW, Tables, World},
 };
 
-/// How many files a run has, and how many calls each.
-const FILES: u64 = 1_000;
-const CALLS: usize = 100;
+/// How many files a run has; of each hundred, one is large.
+const FILES: u64 = 100_000;
+const LARGE_EVERY: u64 = 100;
+/// How many calls a large file and a small one has.
+const CALLS: [usize; 2] = [100, 2];
+/// How many features files can have, see [`Tally`].
+const FEATURES: usize = 65;
+/// How many reasons the calls of a run come to.
+const REASONS: usize = 12;
 
 /// Compiles a file. An operation that no anonymous caller could pass is refused (R3); it is then
 /// given `session: required`, so that the file loads.
@@ -115,17 +131,18 @@ fn difference(answer: &Answer, ruling: &Ruling) -> &'static str {
     }
 }
 
-/// How often each outcome came out.
-type Counts = BTreeMap<&'static str, usize>;
-
 /// All calls on the file of a seed.
-async fn compare(seed: u64, world: &World, caller: &Caller) -> Counts {
+async fn compare(seed: u64, is_large: bool, world: &World, caller: &Caller, tally: &mut Tally) {
+    let (size, calls) = match is_large {
+        true => (Size::LARGE, CALLS[0]),
+        false => (Size::SMALL, CALLS[1]),
+    };
     let mut numbers = Numbers::new(seed);
-    let mut file = generate::file(&mut numbers);
+    let mut file = generate::file(&mut numbers, size);
     let policy = compile(&mut file, world);
     let engine = engine(policy, world);
-    let mut counts = Counts::new();
-    for _ in 0..CALLS {
+    tally.file(&file);
+    for _ in 0..calls {
         let asked = calls::call(&mut numbers, &file);
         let answer = engine.authorize(caller, asked.call()).await;
         let ruling = decide(&file, &world.sessions, &asked);
@@ -138,12 +155,12 @@ async fn compare(seed: u64, world: &World, caller: &Caller) -> Counts {
             answer.operation,
             answer.reason,
         );
-        *counts.entry(answer.outcome().as_str()).or_default() += 1;
+        tally.answer(answer.outcome().as_str(), answer.reason.code.as_str());
     }
-    counts
 }
 
-fn run(seeds: impl Iterator<Item = u64>, world: &World) -> Counts {
+/// The files of some numbers; one in `large_every` is large.
+fn run(files: impl Iterator<Item = u64>, start: u64, large_every: u64, world: &World) -> Tally {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
@@ -151,13 +168,36 @@ fn run(seeds: impl Iterator<Item = u64>, world: &World) -> Counts {
         grants: [Grant::Authorize].into(),
         ..Caller::new("twin")
     };
-    let mut counts = Counts::new();
-    for seed in seeds {
-        for (name, count) in runtime.block_on(compare(seed, world, &caller)) {
-            *counts.entry(name).or_default() += count;
-        }
+    let mut tally = Tally::default();
+    for file in files {
+        let (seed, is_large) = (start.wrapping_add(file), file % large_every == 0);
+        runtime.block_on(compare(seed, is_large, world, &caller, &mut tally));
     }
-    counts
+    tally
+}
+
+/// All files, on all cores.
+fn run_all(files: u64, start: u64, large_every: u64) -> Tally {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let world = &runtime.block_on(World::new(start));
+    let threads = thread::available_parallelism().map_or(2, NonZeroUsize::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads as u64)
+            .map(|first| {
+                // Runs of files in turn, so that no worker gets all of the large ones.
+                let own =
+                    (0..files).filter(move |file| file / large_every % threads as u64 == first);
+                scope.spawn(move || run(own, start, large_every, world))
+            })
+            .collect();
+        let mut all = Tally::default();
+        for worker in workers {
+            all.merge(worker.join().unwrap());
+        }
+        all
+    })
 }
 
 #[test]
@@ -170,40 +210,39 @@ fn the_engine_and_its_slow_twin_agree_on_whole_files() {
     let start = number("SIDEGATE_SEED")
         .unwrap_or(1)
         .wrapping_mul(1_000_000_000);
-    let files = match number("SIDEGATE_RELEASE_SIZE") {
-        Some(1) => 100 * FILES,
-        _ => FILES,
+    let large_every = match number("SIDEGATE_RELEASE_SIZE") {
+        Some(1) => 1,
+        _ => LARGE_EVERY,
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let world = runtime.block_on(World::new(start));
-    let half = |first: u64| {
-        (first..files)
-            .step_by(2)
-            .map(move |file| start.wrapping_add(file))
-    };
-    let (one, other) = std::thread::scope(|scope| {
-        let one = scope.spawn(|| run(half(0), &world));
-        let other = run(half(1), &world);
-        (one.join().unwrap(), other)
-    });
-    let count = |name: &str| {
-        [&one, &other]
-            .iter()
-            .filter_map(|counts| counts.get(name))
-            .sum::<usize>()
-    };
+    let files = number("SIDEGATE_FILES").unwrap_or(FILES);
+    let tally = run_all(files, start, large_every);
+    // Past the capture of the harness, so that a run that passes shows what it saw.
+    writeln!(std::io::stderr(), "{tally}").unwrap();
+    assert_eq!(tally.files as u64, files);
     // The cases would prove nothing if they all came out alike. No rule of the file limits rates.
-    let total = usize::try_from(files).unwrap() * CALLS;
     for outcome in Outcome::ALL
         .into_iter()
         .filter(|outcome| *outcome != Outcome::Limited)
     {
-        let share = count(outcome.as_str());
+        let share = tally.outcomes.get(outcome.as_str()).copied().unwrap_or(0);
         assert!(
-            share * 100 >= total,
-            "{outcome:?} came out {share} times of {total}"
+            share * 100 >= tally.calls,
+            "{outcome:?} came out {share} times\n{tally}"
+        );
+    }
+    assert!(
+        tally.features.len() >= FEATURES,
+        "features were not seen\n{tally}"
+    );
+    assert!(
+        tally.reasons.len() >= REASONS,
+        "reasons were not seen\n{tally}"
+    );
+    for (feature, count) in &tally.features {
+        let floor = tally.files / 1_000;
+        assert!(
+            *count >= floor,
+            "`{feature}` was seen {count} times only\n{tally}"
         );
     }
 }

@@ -66,13 +66,10 @@ impl Server {
         Duration::from_nanos(spent.sum())
     }
 
-    /// Its resident memory, in KiB.
-    pub(crate) fn resident(&self) -> u64 {
+    /// Its resident memory in KiB: `VmRSS` for all of it, `RssAnon` and `RssFile` for its parts.
+    pub(crate) fn resident(&self, part: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS"))
-            .unwrap();
+        let line = status.lines().find(|line| line.starts_with(part)).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 }

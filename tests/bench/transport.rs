@@ -83,7 +83,7 @@ async fn measure(sidegated: &Path) {
     let server = Server::start(sidegated, &["--config", policy.to_str().unwrap()]);
     let channel = Channel::from_shared(format!("http://{}", server.address)).unwrap();
     let channel = channel.connect().await.unwrap();
-    let idle = server.resident();
+    let idle = ["VmRSS", "RssAnon", "RssFile"].map(|part| server.resident(part));
     let request = scene::request(&scene::sign_in(channel.clone(), "admin").await);
     let refused = scene::request(&scene::sign_in(channel, "user").await);
 
@@ -113,7 +113,11 @@ async fn measure(sidegated: &Path) {
     );
     println!("     one core for the server, median of {ROUNDS} rounds of {REQUESTS}, in turns\n");
     table(&contenders);
-    println!("\n     sidegated holds {idle} KiB after its start (P-11 wants 12288)");
+    let [all, own, file] = idle;
+    println!(
+        "\n     sidegated holds {all} KiB after its start (P-11 wants 12288): {own} of its own, \
+         {file} of program text"
+    );
     stages::run(folder.path(), &request, &refused).await;
 }
 

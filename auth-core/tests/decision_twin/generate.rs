@@ -36,20 +36,58 @@ pub fn wires() -> [WireKind; 7] {
     ]
 }
 
+/// How much a file holds. A small one costs a small part of the time of a large one.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// Numbers of apps, each as likely.
+    pub apps: &'static [usize],
+    /// The fewest operations of an app, and how many more at most.
+    pub operations: (usize, usize),
+    /// How many targets an operation has at most.
+    pub targets: usize,
+    /// How many checks are shared, and how many more an app has.
+    pub checks: usize,
+    /// Numbers of rules of a file, each as likely.
+    pub rules: &'static [usize],
+    /// How deep expressions are at most.
+    pub depth: usize,
+}
+
+impl Size {
+    /// Up to three apps, some tens of operations and checks.
+    pub const LARGE: Self = Self {
+        apps: &[1, 1, 2, 3],
+        operations: (3, 2),
+        targets: 4,
+        checks: 3,
+        rules: &[0, 0, 1, 1, 2, 3],
+        depth: 3,
+    };
+    /// Mostly one operation, two checks and a rule; still any feature of a large one.
+    pub const SMALL: Self = Self {
+        apps: &[1, 1, 1, 1, 1, 1, 1, 2],
+        operations: (1, 0),
+        targets: 2,
+        checks: 1,
+        rules: &[0, 1, 1, 2],
+        depth: 2,
+    };
+}
+
 /// A file. Routes and names are taken once in an app, checks exist, data is declared; what the
 /// rules make of it is not looked at.
-pub fn file(numbers: &mut Numbers) -> File {
-    let shared = checks(numbers, "s");
-    let count = [1, 1, 2, 3][numbers.below(4)];
+pub fn file(numbers: &mut Numbers, size: Size) -> File {
+    let shared = checks(numbers, "s", size);
+    let count = numbers.pick(size.apps);
     let mut apps: Vec<_> = (0..count)
-        .map(|number| app(numbers, number, count, &shared))
+        .map(|number| app(numbers, number, count, &shared, size))
         .collect();
     let for_main = if count == 1 {
         [names(&shared), names(&apps[0].checks)].concat()
     } else {
         names(&shared)
     };
-    let rules = rules(numbers, &for_main);
+    let rules = rules(numbers, &for_main, size);
     if count == 1 {
         apps[0].rules.clear();
     }
@@ -86,15 +124,15 @@ fn strategies(numbers: &mut Numbers) -> Vec<Strategy> {
     places.into_iter().map(strategy).collect()
 }
 
-fn checks(numbers: &mut Numbers, prefix: &str) -> Vec<Check> {
+fn checks(numbers: &mut Numbers, prefix: &str, size: Size) -> Vec<Check> {
     let check = |number| Check {
         name: format!("{prefix}_c{number}"),
-        body: body(numbers),
+        body: body(numbers, size.depth),
     };
-    (0..3).map(check).collect()
+    (0..size.checks).map(check).collect()
 }
 
-fn body(numbers: &mut Numbers) -> Body {
+fn body(numbers: &mut Numbers, depth: usize) -> Body {
     match numbers.below(10) {
         0 => Body::Native("told"),
         1 => Body::Native("told_of_session"),
@@ -112,9 +150,9 @@ fn body(numbers: &mut Numbers) -> Body {
                 (numbers.pick(&tables), numbers.pick(&args))
             };
             let rows: Vec<_> = (0..count).map(row).collect();
-            Body::Lookup(rows.clone(), expression(numbers, 2, rows.len()))
+            Body::Lookup(rows.clone(), expression(numbers, depth - 1, rows.len()))
         }
-        _ => Body::Expression(expression(numbers, 3, 0)),
+        _ => Body::Expression(expression(numbers, depth, 0)),
     }
 }
 
@@ -228,9 +266,10 @@ fn scopes(numbers: &mut Numbers) -> Vec<&'static str> {
         .collect()
 }
 
-fn rules(numbers: &mut Numbers, checks: &[String]) -> Vec<Rule> {
-    let count = [0, 0, 1, 1, 2, 3][numbers.below(6)];
-    (0..count).map(|_| rule(numbers, checks)).collect()
+fn rules(numbers: &mut Numbers, checks: &[String], size: Size) -> Vec<Rule> {
+    (0..numbers.pick(size.rules))
+        .map(|_| rule(numbers, checks))
+        .collect()
 }
 
 fn rule(numbers: &mut Numbers, checks: &[String]) -> Rule {
@@ -261,8 +300,8 @@ fn prefix(numbers: &mut Numbers) -> String {
     prefix + numbers.pick(&["", "", "/", "/*", "/**"])
 }
 
-fn app(numbers: &mut Numbers, number: usize, count: usize, shared: &[Check]) -> App {
-    let own = checks(numbers, &format!("a{number}"));
+fn app(numbers: &mut Numbers, number: usize, count: usize, shared: &[Check], size: Size) -> App {
+    let own = checks(numbers, &format!("a{number}"), size);
     let usable = [names(shared), names(&own)].concat();
     let hosts = match (number, numbers.chance(30)) {
         (0, true) => vec![],
@@ -272,26 +311,31 @@ fn app(numbers: &mut Numbers, number: usize, count: usize, shared: &[Check]) -> 
         _ => vec![HOSTS[2]],
     };
     let mut taken = BTreeSet::new();
-    let operations = (0..3 + numbers.below(3))
-        .map(|at| operation(numbers, format!("a{number}_op{at}"), &usable, &mut taken))
+    let (least, more) = size.operations;
+    let operations = (0..least + numbers.below(more + 1))
+        .map(|at| {
+            let name = format!("a{number}_op{at}");
+            let wanted = 1 + numbers.below(size.targets);
+            let targets = targets(numbers, wanted, &mut taken);
+            operation(numbers, name, &usable, targets)
+        })
         .collect();
     App {
         name: format!("app{number}"),
         hosts,
-        rules: rules(numbers, &usable),
+        rules: rules(numbers, &usable, size),
         checks: own,
         operations,
     }
 }
 
-fn operation(
+/// Targets that no other operation of the app has.
+fn targets(
     numbers: &mut Numbers,
-    name: String,
-    checks: &[String],
+    wanted: usize,
     taken: &mut BTreeSet<String>,
-) -> Operation {
+) -> Vec<(WireKind, String)> {
     let mut targets = vec![];
-    let wanted = 1 + numbers.below(4);
     while targets.len() < wanted {
         let kind = match numbers.chance(55) {
             true => WireKind::Http,
@@ -302,6 +346,15 @@ fn operation(
             targets.push((kind, target));
         }
     }
+    targets
+}
+
+fn operation(
+    numbers: &mut Numbers,
+    name: String,
+    checks: &[String],
+    targets: Vec<(WireKind, String)>,
+) -> Operation {
     let parameters = |name: &str| targets.iter().any(|(_, target)| target.contains(name));
     let mut source = |name: &str| match numbers.below(6) {
         0 | 1 => Some(format!("query.{name}")),
