@@ -325,6 +325,12 @@ impl Check {
         &self.fields
     }
 
+    /// Whether a Rust program works it out, which may read any of the operation's data.
+    #[must_use]
+    pub const fn is_native(&self) -> bool {
+        matches!(self.body, Body::Native(_))
+    }
+
     /// Whether it reads the session at all.
     #[must_use]
     pub const fn reads_session(&self) -> bool {

@@ -132,8 +132,11 @@ impl<'a> Data<'a> {
                 (Some(target), FieldSource::Query(name)) => query(target, name, field)?,
                 _ => None,
             };
+            // What has its place in the target is known, whatever became of the body.
+            let is_cut =
+                !complete && (target.is_none() || matches!(field.http, FieldSource::Body(_)));
             let value = match (in_target, stated(&field.name)) {
-                (None, None | Some(DataValue::Value(Value::Null))) if complete => continue,
+                (None, None | Some(DataValue::Value(Value::Null))) if !is_cut => continue,
                 (None, None) => DataValue::Cut,
                 (None, Some(value)) => value,
                 // What most fields are goes to its place without a stop.
@@ -153,6 +156,20 @@ impl<'a> Data<'a> {
             self.push(field.id, value);
         }
         Ok(())
+    }
+
+    /// Whether a field may have been cut.
+    #[must_use]
+    pub fn is_cut(&self, field: FieldId) -> bool {
+        let mut values = self.first.iter().flatten().chain(&self.more);
+        values.any(|(id, value)| *id == field && matches!(value, DataValue::Cut))
+    }
+
+    /// Whether any field may have been cut.
+    #[must_use]
+    pub fn is_any_cut(&self) -> bool {
+        let mut values = self.first.iter().flatten().chain(&self.more);
+        values.any(|(_, value)| matches!(value, DataValue::Cut))
     }
 
     #[inline]

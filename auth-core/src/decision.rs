@@ -51,11 +51,14 @@ pub enum ReasonCode {
     IssuerUnavailable,
     /// The deadline passed before the decision.
     DeadlineExceeded,
+    /// The decision depends on a body that the edge holds and has not read: it is none yet, and the
+    /// edge asks again with what it read.
+    DataNeeded,
 }
 
 impl ReasonCode {
     /// All codes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Allowed,
         Self::UnknownOperation,
         Self::RequirementFailed,
@@ -71,6 +74,7 @@ impl ReasonCode {
         Self::LookupFailed,
         Self::IssuerUnavailable,
         Self::DeadlineExceeded,
+        Self::DataNeeded,
     ];
 
     /// The name in JSON, logs and metrics.
@@ -92,6 +96,7 @@ impl ReasonCode {
             Self::LookupFailed => "lookup_failed",
             Self::IssuerUnavailable => "issuer_unavailable",
             Self::DeadlineExceeded => "deadline_exceeded",
+            Self::DataNeeded => "data_needed",
         }
     }
 

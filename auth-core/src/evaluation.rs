@@ -28,6 +28,8 @@ pub enum Step {
     NeedData,
     /// The rows of this check are needed; see [`Evaluation::missing_lookups`].
     RunLookups(Slot),
+    /// The body is needed, which the edge has not read yet. Nothing goes further without it.
+    NeedBody,
 }
 
 /// The evaluation of one call's requirements.
@@ -104,6 +106,7 @@ impl<'a> Evaluation<'a> {
                 Pass::Allow => return Step::Allow,
                 Pass::Deny(index) => return Step::Deny(place(index)),
                 Pass::Undetermined(index) => return Step::Undetermined(place(index)),
+                Pass::Open(Some(slot)) if self.waits_for_body(slot) => return Step::NeedBody,
                 Pass::Open(Some(slot)) => return Step::RunLookups(slot),
                 Pass::Open(None) if self.class == Class::Session => {
                     self.class = Class::Data;
@@ -114,6 +117,11 @@ impl<'a> Evaluation<'a> {
                 Pass::Open(None) => self.class = Class::Lookup,
             }
         }
+    }
+
+    fn waits_for_body(&self, slot: Slot) -> bool {
+        self.check(slot)
+            .is_some_and(|check| waits_for_body(check, &self.facts()))
     }
 
     /// Reads the data of the call, unless it was read before; `target` is that of a wire whose targets hold data, and
@@ -207,8 +215,26 @@ impl Checks for Values<'_, '_> {
         let place = self.values.get_mut(usize::from(slot.0))?;
         if place.is_none() {
             let index = self.operation.checks.get(usize::from(slot.0))?;
-            *place = self.app.checks.get(*index)?.truth(&self.facts);
+            let check = self.app.checks.get(*index)?;
+            if waits_for_body(check, &self.facts) {
+                return None;
+            }
+            *place = check.truth(&self.facts);
         }
         *place
     }
+}
+
+/// Whether a check reads what may stand in a body that was not read yet. The pass stops there, so
+/// that the reason is the one that it would be with the whole body (R19).
+fn waits_for_body(check: &Check, facts: &Facts<'_>) -> bool {
+    let Some(data) = facts.data.filter(|_| facts.call.data_pending) else {
+        return false;
+    };
+    let is_false_already = check.needs_session() && facts.session.is_none();
+    !is_false_already
+        && match check.is_native() {
+            true => data.is_any_cut(),
+            false => check.fields().iter().any(|field| data.is_cut(*field)),
+        }
 }

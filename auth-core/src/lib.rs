@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 pub mod authority;
+pub mod body;
 pub mod call;
 pub mod caller;
 pub mod check;

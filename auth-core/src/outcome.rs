@@ -132,7 +132,8 @@ impl From<ReasonCode> for Outcome {
             ReasonCode::StoreUnavailable
             | ReasonCode::LookupFailed
             | ReasonCode::IssuerUnavailable
-            | ReasonCode::DeadlineExceeded => Self::Undetermined,
+            | ReasonCode::DeadlineExceeded
+            | ReasonCode::DataNeeded => Self::Undetermined,
         }
     }
 }

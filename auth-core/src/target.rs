@@ -11,6 +11,8 @@ mod tests;
 
 use std::borrow::Cow;
 
+pub(crate) use query::form_text;
+
 /// The longest target that is read, in bytes, its query included.
 pub const MAX_TARGET_BYTES: usize = 8 * 1024;
 

@@ -281,8 +281,8 @@ impl Default for JsonLimits {
 pub struct JsonError(String);
 
 /// Reads one value, and counts how deep it may still nest.
-struct Seed {
-    depth: u8,
+pub(crate) struct Seed {
+    pub(crate) depth: u8,
 }
 
 impl<'de> DeserializeSeed<'de> for Seed {

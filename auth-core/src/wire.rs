@@ -204,6 +204,10 @@ pub struct Call {
     pub data_json: Bytes,
     /// Whether `data_json` holds everything declared.
     pub data_complete: bool,
+    /// Whether there is more of the body, which the edge has not read yet. Where the decision
+    /// depends on it the answer is [`ReasonCode::DataNeeded`](crate::decision::ReasonCode), and the
+    /// edge asks again. Means nothing beside `data_complete`.
+    pub data_pending: bool,
     /// How much of the session the answer shall carry.
     pub view: SessionView,
     /// Whether to ask only, without touching, renewing or handing out a `call`.
@@ -227,6 +231,7 @@ impl Call {
             deliverable: Deliverable::default(),
             data_json: Bytes::new(),
             data_complete: true,
+            data_pending: false,
             view: SessionView::None,
             advisory: false,
         }

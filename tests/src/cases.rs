@@ -344,6 +344,9 @@ pub struct CallFile {
     pub data_text: Option<String>,
     /// Whether the data is complete. Default: true.
     pub data_complete: Option<bool>,
+    /// Whether there is a body that was not read yet; the data is then not complete.
+    #[serde(default)]
+    pub data_pending: bool,
     /// The address of the client.
     #[serde(default)]
     pub peer: String,
@@ -606,7 +609,8 @@ impl CallFile {
             },
             attributes: Vec::<Attribute>::new(),
             data_json: data.into(),
-            data_complete: self.data_complete.unwrap_or(true),
+            data_complete: self.data_complete.unwrap_or(!self.data_pending),
+            data_pending: self.data_pending,
             view: SessionView::Full,
             advisory: self.advisory,
             ..Call::new(kind, &method, &target)

@@ -85,7 +85,7 @@ fn differences(case: &Case, answers: &Answers, told: &mut String) {
             // A front that cannot see a fact leaves it out; an error has no facts of a decision.
             let found = match observed.get(fact) {
                 Some(found) => found,
-                None if observed.contains_key("error") && fact != "error" => {
+                None if observed.contains_key("error") && !["error", "failed"].contains(&fact) => {
                     let error = &observed["error"];
                     let _ = writeln!(told, "{}\n  step {step}: error {error}", case.name);
                     continue;

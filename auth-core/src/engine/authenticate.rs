@@ -81,6 +81,8 @@ impl Authenticated {
 }
 
 impl Engine {
+    /// What a credential comes to. That it was refused is for the callers to count, since a call
+    /// may be asked about twice.
     pub(super) async fn authenticate(
         &self,
         call: &Call,
@@ -89,7 +91,7 @@ impl Engine {
         now: Timestamp,
     ) -> Authenticated {
         let strategy = found.strategy;
-        let judged = match found.presented {
+        match found.presented {
             Presented::Malformed => Authenticated::refused(Refusal::Malformed),
             Presented::Token(hash) => {
                 self.session_of_token(call, strategy, hash, generation, now)
@@ -123,11 +125,7 @@ impl Engine {
                 Strategy::Native { name, scopes, .. } => native(found, name, *scopes),
                 _ => Authenticated::refused(Refusal::Malformed),
             },
-        };
-        if judged.refusal.is_some() {
-            self.throttle.refused(&call.peer.address, now);
         }
-        judged
     }
 
     /// The session of one of our tokens: from the cache, else from the store.

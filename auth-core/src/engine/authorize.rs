@@ -12,7 +12,7 @@ use crate::{
     check::Row,
     clock::Timestamp,
     data::DataError,
-    decision::{Answer, Reason, ReasonCode},
+    decision::{Answer, CredentialState, Reason, ReasonCode},
     evaluation::{Evaluation, Step},
     grammar::TokenText,
     live::{Origin, Session},
@@ -113,6 +113,12 @@ impl Engine {
             }
         };
         let reached = reached.ok();
+        if verdict.reason.code == ReasonCode::DataNeeded {
+            return unread(policy, verdict, reached.as_ref());
+        }
+        if judged.is_none() && authenticated.refusal.is_some() {
+            self.throttle.refused(&call.peer.address, now);
+        }
         let operation = reached.as_ref().map(|reached| reached.operation);
         let allowed = verdict.reason.code == ReasonCode::Allowed;
         let mut updates = render::dead_cookie(policy, call, &authenticated);
@@ -210,6 +216,7 @@ impl Engine {
                         return Verdict::detail(ReasonCode::DataInvalid, why.to_string());
                     }
                 }
+                Step::NeedBody => return Verdict::new(ReasonCode::DataNeeded),
                 Step::RunLookups(slot) => {
                     if let Some(why) = Box::pin(run_lookups(app, &mut evaluation, slot)).await {
                         failure = Some(why);
@@ -310,6 +317,23 @@ impl Engine {
             now,
             renewed.expires_at,
         )
+    }
+}
+
+/// The answer of a call whose body is needed first. It is no decision yet, so nothing was done, and
+/// nobody hears of it.
+fn unread(policy: &Policy, verdict: Verdict, reached: Option<&Reached<'_, '_>>) -> Answer {
+    Answer {
+        reason: verdict.reason,
+        operation: reached.map(|reached| reached.operation.name.clone()),
+        session: None,
+        workload: None,
+        updates: Vec::new(),
+        call: None,
+        decision_id: String::new(),
+        policy_version: policy.version.clone(),
+        credential: CredentialState::Absent,
+        challenges: Vec::new(),
     }
 }
 

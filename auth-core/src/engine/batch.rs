@@ -74,6 +74,9 @@ impl Engine {
         let authenticated = self
             .authenticate(call, found, moment.generation, moment.now)
             .await;
+        if authenticated.refusal.is_some() {
+            self.throttle.refused(&call.peer.address, moment.now);
+        }
         let authenticated = Arc::new(authenticated);
         if let Some(presented) = presented {
             known.push(Judged {

@@ -44,6 +44,19 @@ fn decode(value: &str) -> Result<Cow<'_, str>, TargetError> {
     text(decoded).map(Cow::Owned)
 }
 
+/// The text of a name or value of a form. It may hold any character but NUL.
+pub(crate) fn form_text(encoded: &str) -> Result<Cow<'_, str>, TargetError> {
+    if !encoded.contains(['%', '+']) {
+        return Ok(Cow::Borrowed(encoded));
+    }
+    let decoded = form_bytes(encoded).collect::<Result<Vec<u8>, TargetError>>()?;
+    let text = String::from_utf8(decoded).map_err(|_| TargetError::BadUtf8)?;
+    if text.contains('\0') {
+        return Err(TargetError::EncodedNul);
+    }
+    Ok(Cow::Owned(text))
+}
+
 fn form_bytes(encoded: &str) -> impl Iterator<Item = Result<u8, TargetError>> {
     let mut bytes = encoded.bytes();
     std::iter::from_fn(move || match bytes.next()? {

@@ -151,6 +151,7 @@ impl From<ReasonCode> for v1::ReasonCode {
             ReasonCode::LookupFailed => Self::LookupFailed,
             ReasonCode::IssuerUnavailable => Self::IssuerUnavailable,
             ReasonCode::DeadlineExceeded => Self::DeadlineExceeded,
+            ReasonCode::DataNeeded => Self::DataNeeded,
         }
     }
 }
@@ -175,6 +176,7 @@ pub fn reason_code(number: i32) -> Option<ReasonCode> {
         v1::ReasonCode::LookupFailed => ReasonCode::LookupFailed,
         v1::ReasonCode::IssuerUnavailable => ReasonCode::IssuerUnavailable,
         v1::ReasonCode::DeadlineExceeded => ReasonCode::DeadlineExceeded,
+        v1::ReasonCode::DataNeeded => ReasonCode::DataNeeded,
     })
 }
 

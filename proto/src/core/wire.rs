@@ -36,10 +36,15 @@ pub fn call(request: v1::AuthorizeRequest, own: &Tenant) -> Result<Call, Convert
     let view = view(request.session_view)?;
     let tenant = tenant(&request.tenant, own)?;
     let call = context(wire).map_err(|error| error.under("wire"))?;
+    if request.data_pending && request.data_complete {
+        let problem = "cannot be together with `data_complete`";
+        return Err(ConvertError::new("data_pending", problem));
+    }
     Ok(Call {
         tenant,
         data_json: data("data_json", request.data_json)?,
         data_complete: request.data_complete,
+        data_pending: request.data_pending,
         view,
         advisory: request.advisory,
         ..call
@@ -65,6 +70,8 @@ pub fn request(call: Call) -> v1::AuthorizeRequest {
         }),
         data_json: call.data_json,
         data_complete: call.data_complete,
+        // One that is complete is not pending, whatever it says.
+        data_pending: call.data_pending && !call.data_complete,
         session_view: v1::SessionView::from(call.view).into(),
         advisory: call.advisory,
         tenant: call.tenant.as_str().to_owned(),

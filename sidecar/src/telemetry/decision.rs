@@ -185,7 +185,8 @@ pub(super) fn audit(event: &DecisionEvent<'_>) {
         | ReasonCode::StoreUnavailable
         | ReasonCode::LookupFailed
         | ReasonCode::IssuerUnavailable
-        | ReasonCode::DeadlineExceeded => {}
+        | ReasonCode::DeadlineExceeded
+        | ReasonCode::DataNeeded => {}
     }
 }
 

@@ -63,6 +63,7 @@ impl Front for CommandLine {
             && call.credentials.is_empty()
             && call.data_text.is_none()
             && call.data_complete.is_none()
+            && !call.data_pending
             && call.peer.is_empty()
             && call.identity.is_empty()
             && call.caller.is_none()

@@ -52,6 +52,7 @@ impl Front for ForwardAuth {
         let is_plain = call.data.is_none()
             && call.data_text.is_none()
             && call.data_complete.is_none()
+            && !call.data_pending
             && call.identity.is_empty()
             && call.accepts.is_none()
             && call.caller.is_none()

@@ -173,6 +173,7 @@ fn authorize_request(call: &Call) -> Value {
         },
         "dataJson": STANDARD.encode(&call.data_json),
         "dataComplete": call.data_complete,
+        "dataPending": call.data_pending,
         "sessionView": match call.view {
             SessionView::None => "SESSION_VIEW_NONE",
             SessionView::Basic => "SESSION_VIEW_BASIC",

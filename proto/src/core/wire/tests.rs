@@ -35,6 +35,7 @@ fn full_call() -> Call {
         },
         data_json: "{\"book_id\":1}".into(),
         data_complete: false,
+        data_pending: true,
         view: SessionView::Full,
         advisory: true,
         ..Call::new(WireKind::Http, "DELETE", "/books/1?x=%2F")
@@ -159,6 +160,14 @@ fn bad_fields_beside_the_wire_are_named_too() {
                 ..good()
             },
             "data_json",
+        ),
+        (
+            v1::AuthorizeRequest {
+                data_complete: true,
+                data_pending: true,
+                ..good()
+            },
+            "data_pending",
         ),
         (
             v1::AuthorizeRequest {
