@@ -71,7 +71,7 @@ pub trait DecisionPoint: Send + Sync + 'static {
     ) -> impl Future<Output = Result<SessionCleared, SessionError>> + Send;
 
     /// What an edge should send for this kind of wire.
-    fn profile(&self, kind: &WireKind) -> impl Future<Output = WireProfile> + Send;
+    fn profile(&self, kind: &WireKind) -> impl Future<Output = Arc<WireProfile>> + Send;
 }
 
 /// A change of a call's session. Its `Debug` prints no part of the handle, the request id or what

@@ -263,7 +263,7 @@ impl DecisionPoint for Engine {
         self.clear_session(caller, call, scope).await
     }
 
-    async fn profile(&self, kind: &WireKind) -> WireProfile {
+    async fn profile(&self, kind: &WireKind) -> Arc<WireProfile> {
         profile::profile(&self.policy.load(), kind)
     }
 }

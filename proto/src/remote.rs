@@ -94,7 +94,7 @@ pub struct RemoteDecisionPoint {
     authorization: AuthorizationServiceClient<Transport>,
     session: SessionServiceClient<Transport>,
     timeout: Duration,
-    profiles: Mutex<HashMap<WireKind, WireProfile>>,
+    profiles: Mutex<HashMap<WireKind, Arc<WireProfile>>>,
 }
 
 impl RemoteDecisionPoint {
@@ -143,12 +143,12 @@ impl RemoteDecisionPoint {
         profiles.retain(|_, profile| *profile.policy_version == *version);
     }
 
-    fn known_profile(&self, kind: &WireKind) -> Option<WireProfile> {
+    fn known_profile(&self, kind: &WireKind) -> Option<Arc<WireProfile>> {
         let profiles = self.profiles.lock().unwrap_or_else(PoisonError::into_inner);
         profiles.get(kind).cloned()
     }
 
-    async fn ask_profile(&self, kind: &WireKind) -> Option<WireProfile> {
+    async fn ask_profile(&self, kind: &WireKind) -> Option<Arc<WireProfile>> {
         let (number, custom_kind) = wire::kind_to_message(kind);
         let request = self.request(v1::GetWireProfileRequest {
             kind: number.into(),
@@ -156,9 +156,9 @@ impl RemoteDecisionPoint {
         });
         let mut client = self.authorization.clone();
         let response = client.get_wire_profile(request).await.ok()?;
-        let profile = WireProfile::try_from(response.into_inner()).ok()?;
+        let profile = Arc::new(WireProfile::try_from(response.into_inner()).ok()?);
         let mut profiles = self.profiles.lock().unwrap_or_else(PoisonError::into_inner);
-        profiles.insert(kind.clone(), profile.clone());
+        profiles.insert(kind.clone(), Arc::clone(&profile));
         Some(profile)
     }
 }
@@ -231,7 +231,7 @@ impl DecisionPoint for RemoteDecisionPoint {
 
     /// Asked once a policy version and then remembered. Where it cannot be had it is empty: the
     /// edge then sends no credential, and nothing that needs one is allowed.
-    fn profile(&self, kind: &WireKind) -> impl Future<Output = WireProfile> + Send {
+    fn profile(&self, kind: &WireKind) -> impl Future<Output = Arc<WireProfile>> + Send {
         let kind = kind.clone();
         async move {
             match self.known_profile(&kind) {

@@ -1,5 +1,7 @@
 //! What an edge should send for a kind of wire.
 
+use std::{collections::HashSet, sync::Arc};
+
 use crate::{
     data::FieldSource,
     decision_point::WireProfile,
@@ -9,7 +11,16 @@ use crate::{
     wire::{CredentialSource, WireKind},
 };
 
-pub(super) fn profile(policy: &Policy, kind: &WireKind) -> WireProfile {
+/// Made once for a policy and each kind that has a name of ours.
+pub(super) fn profile(policy: &Policy, kind: &WireKind) -> Arc<WireProfile> {
+    let mut kinds = WireKind::BUILT_IN.iter().zip(&policy.profiles);
+    match kinds.find(|(own, _)| *own == kind) {
+        Some((_, made)) => Arc::clone(made.get_or_init(|| Arc::new(make(policy, kind)))),
+        None => Arc::new(make(policy, kind)),
+    }
+}
+
+fn make(policy: &Policy, kind: &WireKind) -> WireProfile {
     let mut credentials = Vec::new();
     for strategy in &policy.strategies.all {
         credentials.push(match strategy {
@@ -21,9 +32,13 @@ pub(super) fn profile(policy: &Policy, kind: &WireKind) -> WireProfile {
     }
     let apps = policy.apps.all.iter();
     let data = apps
-        .flat_map(|app| app.operations.iter().map(move |operation| (app, operation)))
-        .filter(|(app, operation)| is_reached(app, operation, kind))
-        .flat_map(|(_, operation)| fields(operation, kind))
+        .flat_map(|app| {
+            let reached = reached(app, kind);
+            let operations = app.operations.iter().enumerate();
+            operations
+                .filter_map(move |(index, operation)| reached.contains(&index).then_some(operation))
+        })
+        .flat_map(|operation| fields(operation, kind))
         .collect();
     WireProfile {
         credentials,
@@ -33,24 +48,19 @@ pub(super) fn profile(policy: &Policy, kind: &WireKind) -> WireProfile {
     }
 }
 
-/// Whether the operation has a target on this kind of wire.
-fn is_reached(app: &App, operation: &Operation, kind: &WireKind) -> bool {
-    let is_own = |index: &usize| {
-        app.operations
-            .get(*index)
-            .is_some_and(|other| std::ptr::eq(other, operation))
-    };
+/// The operations that have a target on this kind of wire, by their places.
+fn reached(app: &App, kind: &WireKind) -> HashSet<usize> {
     match kind {
-        WireKind::Http => app.http.iter().any(|(_, _, index)| is_own(index)),
-        WireKind::Grpc => app.grpc.values().any(is_own),
-        other => app
-            .names
-            .get(other)
-            .is_some_and(|names| names.values().any(is_own)),
+        WireKind::Http => app.http.iter().map(|(_, _, index)| *index).collect(),
+        WireKind::Grpc => app.grpc.values().copied().collect(),
+        other => {
+            let names = app.names.get(other).into_iter();
+            names.flat_map(|names| names.values().copied()).collect()
+        }
     }
 }
 
-fn fields(operation: &Operation, kind: &WireKind) -> Vec<(std::sync::Arc<str>, String, String)> {
+fn fields(operation: &Operation, kind: &WireKind) -> Vec<(Arc<str>, String, String)> {
     let path = |field: &crate::data::Field| match (kind, &field.http) {
         (WireKind::Http, FieldSource::Body(path)) => Some(path.to_string()),
         (WireKind::Http, _) => None,

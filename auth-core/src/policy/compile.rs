@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -19,11 +19,13 @@ use super::{
 };
 use crate::{
     check::NativeCheck,
+    decision_point::WireProfile,
     lookup::LookupSource,
     operation::{Apps, Place},
     session::TokenHash,
     strategy::{NativeStrategy, Strategies},
     suggest::did_you_mean,
+    wire::WireKind,
 };
 
 mod app;
@@ -52,6 +54,8 @@ pub struct Policy {
     pub strategies: Strategies,
     /// What is allowed but deserves a word.
     pub warnings: Vec<Diagnostic>,
+    /// What edges should send for each kind of wire that has a name of ours, once somebody asked.
+    pub(crate) profiles: [OnceLock<Arc<WireProfile>>; WireKind::BUILT_IN.len()],
 }
 
 /// What a policy may use that no file holds.
@@ -186,6 +190,7 @@ impl Policy {
             return Err(PolicyError { diagnostics });
         }
         Ok(Self {
+            profiles: Default::default(),
             version: version(documents),
             file: main.path.clone(),
             apps,

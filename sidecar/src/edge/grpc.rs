@@ -2,7 +2,11 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use auth_core::{caller::Grant, decision_point::DecisionPoint, wire::SessionView};
+use auth_core::{
+    caller::Grant,
+    decision_point::{DecisionPoint, WireProfile},
+    wire::SessionView,
+};
 use http::Extensions;
 use proto::{
     core::{decision, wire},
@@ -108,6 +112,6 @@ impl<D: DecisionPoint> AuthorizationService for AuthorizationEdge<D> {
         let kind = wire::kind(request.kind, &request.custom_kind)?;
         access::wire(&caller, &kind)?;
         let profile = deadline.result(self.point.profile(&kind)).await?;
-        Ok(Response::new(profile.into()))
+        Ok(Response::new(WireProfile::clone(&profile).into()))
     }
 }

@@ -17,7 +17,7 @@ use std::{
 use auth_core::{
     caller::Grant,
     clock::Clock,
-    decision::Answer,
+    decision::{Answer, ReasonCode},
     decision_point::{DecisionPoint, WireProfile},
     outcome::Outcome,
     policy::settings,
@@ -40,6 +40,7 @@ use super::{
     },
 };
 
+mod body;
 mod call;
 mod headers;
 mod response;
@@ -166,20 +167,40 @@ impl<D: DecisionPoint> Proxy<D> {
         let profile = profile.unwrap_or_default();
         let tenant = &self.settings.caller.tenant;
         let call = call::call(kind.clone(), request, &profile, &client, tenant)?;
+        let has_body = !hyper::body::Body::is_end_stream(&body);
         let call = Call {
-            data_complete: hyper::body::Body::is_end_stream(&body),
+            data_complete: !has_body,
+            data_pending: has_body && *kind == WireKind::Http,
             ..call
         };
         let authority = call.authority.clone();
-        let answer = self.point.authorize(&self.settings.caller, call);
-        let answer = deadline.answer(answer).await;
+        let again = call.data_pending.then(|| call.clone());
+        let mut answer = self.ask(call).await;
+        let mut body = body;
+        if let Some(call) = again
+            && answer.reason.code == ReasonCode::DataNeeded
+        {
+            let read = body::read(call, &answer, &profile, &request.headers, body);
+            let read = tokio::time::timeout(self.settings.timeout, read).await;
+            let late = || Refusal::late("the body did not come in time");
+            let (call, whole) = read.map_err(|_| late())??;
+            body = whole;
+            answer = self.ask(call).await;
+        }
         Ok(Asked {
-            answer: answer.unwrap_or_else(|_| super::deadline::too_late()),
+            answer,
             authority,
             client,
             profile,
             body,
         })
+    }
+
+    async fn ask(&self, call: Call) -> Answer {
+        let deadline = Deadline::of(&MetadataMap::new(), DEFAULT_MAX);
+        let answer = self.point.authorize(&self.settings.caller, call);
+        let answer = deadline.answer(answer).await;
+        answer.unwrap_or_else(|_| super::deadline::too_late())
     }
 
     /// The request as the app receives it.
@@ -251,7 +272,7 @@ struct Asked {
     answer: Answer,
     authority: String,
     client: Client,
-    profile: WireProfile,
+    profile: Arc<WireProfile>,
     body: Body,
 }
 

@@ -165,14 +165,14 @@ impl DecisionPoint for Scripted {
         async move { cleared }
     }
 
-    fn profile(&self, kind: &WireKind) -> impl Future<Output = WireProfile> + Send {
+    fn profile(&self, kind: &WireKind) -> impl Future<Output = Arc<WireProfile>> + Send {
         let profile = WireProfile {
             credentials: vec![(CredentialSource::Header, "x-api-key".into())],
             attributes: vec![kind.as_str().to_owned()],
             data: Vec::new(),
             policy_version: "p1".into(),
         };
-        async move { profile }
+        async move { Arc::new(profile) }
     }
 }
 

@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use auth_core::{
-    decision_point::{ClearScope, SessionWrite},
+    decision_point::{ClearScope, DecisionPoint as _, SessionWrite},
     outcome::Outcome,
     policy::{file::ProxyFile, scalar::At},
     store::Store,
-    wire::CredentialSource,
+    wire::{CredentialSource, WireKind},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
@@ -32,6 +32,8 @@ use crate::{
 pub struct Proxy {
     server: Server,
     app: Mutex<App>,
+    /// The fields that bodies have under their own names.
+    bodies: Vec<String>,
     /// A request that the app has not answered yet, since the case has it write.
     open: Mutex<Option<(Visit, JoinHandle<raw::Response>)>>,
 }
@@ -53,8 +55,12 @@ impl Proxy {
                 timeout: None,
             });
         });
+        let server = server.await;
+        let profile = server.engine.profile(&WireKind::Http).await;
+        let own = profile.data.iter().filter(|(_, field, path)| field == path);
         Self {
-            server: server.await,
+            bodies: own.map(|(_, field, _)| field.clone()).collect(),
+            server,
             app: Mutex::new(app),
             open: Mutex::default(),
         }
@@ -69,10 +75,11 @@ impl Proxy {
     }
 }
 
-fn carries_call(world: &World, call: &CallFile) -> bool {
-    let is_plain = call.data.is_none()
+fn carries_call(world: &World, bodies: &[String], call: &CallFile) -> bool {
+    let is_plain = call.data.as_ref().is_none_or(|data| is_body(bodies, data))
         && call.data_text.is_none()
-        && call.data_complete.is_none()
+        && call.data_complete != Some(false)
+        && !call.data_pending
         && call.identity.is_empty()
         && call.accepts.is_none()
         && call.caller.is_none()
@@ -92,7 +99,13 @@ fn carries_call(world: &World, call: &CallFile) -> bool {
 }
 
 /// Calls, with at most one write after each.
-fn carries_steps(world: &World, steps: &[Step]) -> bool {
+/// Whether all of the data is what a body declares under its own name.
+fn is_body(bodies: &[String], data: &Value) -> bool {
+    let fields = data.as_object();
+    fields.is_some_and(|fields| fields.keys().all(|name| bodies.contains(name)))
+}
+
+fn carries_steps(world: &World, bodies: &[String], steps: &[Step]) -> bool {
     let mut may_write = false;
     steps.iter().all(|step| {
         if step.meanwhile.is_some() {
@@ -104,7 +117,7 @@ fn carries_steps(world: &World, steps: &[Step]) -> bool {
                 .as_ref()
                 .and_then(|expect| expect.outcome.as_deref());
             may_write = allowed == Some("allow");
-            return carries_call(world, call) && call.keep.is_none();
+            return carries_call(world, bodies, call) && call.keep.is_none();
         }
         let sign_in = step.sign_in.as_ref().is_none_or(|sign_in| {
             sign_in.request_id.is_empty() && !sign_in.no_auth_time && sign_in.subject.is_some()
@@ -124,10 +137,10 @@ impl Front for Proxy {
     }
 
     fn carries(&self, case: &Case) -> bool {
-        let world = &self.server.world;
+        let (world, bodies) = (&self.server.world, &self.bodies);
         match &case.call {
-            Some(call) => carries_call(world, call),
-            None => carries_steps(world, &case.steps),
+            Some(call) => carries_call(world, bodies, call),
+            None => carries_steps(world, bodies, &case.steps),
         }
     }
 
@@ -165,7 +178,11 @@ impl Front for Proxy {
         for attribute in &call.attributes {
             fields.push((attribute.name.clone(), attribute.value.to_vec()));
         }
-        let bytes = raw::request(&call.method, &call.target, &fields, b"");
+        if !call.data_json.is_empty() {
+            let json = b"application/json".to_vec();
+            fields.push(("content-type".to_owned(), json));
+        }
+        let bytes = raw::request(&call.method, &call.target, &fields, &call.data_json);
         let mut running = tokio::spawn(async move { raw::exchange(address, &bytes).await });
         let mut app = self.app.lock().await;
         let visit = tokio::select! {

@@ -33,6 +33,13 @@ impl Refusal {
         }
     }
 
+    pub(super) const fn late(problem: &'static str) -> Self {
+        Self {
+            status: StatusCode::REQUEST_TIMEOUT,
+            problem,
+        }
+    }
+
     const fn too_large(problem: &'static str) -> Self {
         Self {
             status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
