@@ -4,7 +4,9 @@
 //! - [`world`]: what a file of cases takes for granted: policy, databases, sessions, clock.
 //! - [`front`]: the ways to ask, each of which must answer every case alike (R19).
 //! - [`story`]: running a case against a front.
-//! - [`real`]: programs of others that `tests/run` installs.
+//! - [`real`]: programs of others that `tests/run` installs, and how they are started.
+//! - [`raw`]: a client that sends exactly the bytes it is given.
+//! - [`recorder`]: an app that records requests exactly as they came.
 //! - [`shop`]: a running `sidegate dev`.
 
 #![forbid(unsafe_code)]
@@ -19,7 +21,9 @@
 pub mod cases;
 pub mod failing_store;
 pub mod front;
+pub mod raw;
 pub mod real;
+pub mod recorder;
 pub mod shop;
 pub mod story;
 pub mod world;

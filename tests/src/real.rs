@@ -1,11 +1,18 @@
-//! Programs of others that tests run against: real clients and tools. `tests/run` installs them;
-//! a plain `cargo test` goes without and says so.
+//! Programs of others that tests run against: real clients, servers and tools. `tests/run` installs
+//! them; a plain `cargo test` goes without and says so.
 
 use std::{
     env,
     io::Write as _,
     path::{Path, PathBuf},
 };
+
+pub mod caddy;
+pub mod envoy;
+pub mod nginx;
+pub mod ports;
+pub mod server;
+pub mod traefik;
 
 /// The repository.
 #[must_use]
@@ -30,7 +37,7 @@ pub fn real(part: &str) -> Option<PathBuf> {
         "node_modules" => folder.join("node/node_modules"),
         program => match folder.join("bin").join(program) {
             installed if installed.exists() => installed,
-            _ => in_path(program)?,
+            absent => in_path(program).unwrap_or(absent),
         },
     };
     if path.exists() {
