@@ -19,6 +19,7 @@ pub(super) fn profile(policy: &Policy, kind: &WireKind) -> WireProfile {
             Strategy::Native { name, .. } => (CredentialSource::Envelope, name.to_string()),
         });
     }
+    let query_parameters = policy.strategies.all.iter().filter_map(query_parameter);
     let apps = policy.apps.all.iter();
     let data = apps
         .flat_map(|app| app.operations.iter().map(move |operation| (app, operation)))
@@ -27,9 +28,18 @@ pub(super) fn profile(policy: &Policy, kind: &WireKind) -> WireProfile {
         .collect();
     WireProfile {
         credentials,
+        query_parameters: query_parameters.collect(),
         attributes: Vec::new(),
         data,
         policy_version: policy.version.clone(),
+    }
+}
+
+/// The parameter of a query that a strategy reads.
+fn query_parameter(strategy: &Strategy) -> Option<String> {
+    match strategy {
+        Strategy::ApiKey(key) => key.query.as_deref().map(str::to_owned),
+        Strategy::Bearer(_) | Strategy::Cookie(_) | Strategy::Native { .. } => None,
     }
 }
 

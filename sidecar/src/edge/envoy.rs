@@ -32,6 +32,7 @@ mod extract;
 mod headers;
 mod metadata;
 mod peer;
+mod query;
 mod render;
 
 /// Why Envoy is not answered.

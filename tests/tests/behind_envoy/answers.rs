@@ -13,6 +13,8 @@ const WRITTEN: [&str; 5] = [
     "sidegate-call",
 ];
 
+const PRIVATE: &str = "private, no-store";
+
 fn bearer() -> String {
     format!("Bearer {TOKEN}")
 }
@@ -175,6 +177,28 @@ async fn a_grpc_client_is_told_by_status_and_message() {
         .ask("POST", "/books.v1.Books/Get", &[kind, authorized])
         .await;
     assert_eq!(requests[0].header("sidegate-subject"), Some("batch"));
+}
+
+#[tokio::test]
+async fn t18_a_key_in_the_query_does_not_reach_the_app_nor_a_cache() {
+    let Some(scene) = Scene::start(Setup::default()).await else {
+        return;
+    };
+    for (target, reaches, cache) in [
+        (
+            "/either?a=1&key=sgk_secret&b=%20",
+            "/either?a=1&b=%20",
+            PRIVATE,
+        ),
+        ("/either?%6bey=sgk_secret", "/either", PRIVATE),
+        ("/either?a=1", "/either?a=1", "public"),
+        ("/open?key=mine", "/open?key=mine", "public"),
+    ] {
+        let (answer, requests) = scene.ask("GET", target, &[]).await;
+        assert_eq!(answer.status, 200, "{target}");
+        assert_eq!(requests[0].target, reaches);
+        assert_eq!(answer.headers.all("cache-control"), [cache], "{target}");
+    }
 }
 
 #[tokio::test]

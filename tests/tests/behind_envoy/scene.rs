@@ -33,7 +33,7 @@ callers:
   edge: { uid: 4711, may: [ authorize ] }
 strategies:
   - bearer: { opaque: true, tokens: [ { token_file: ./batch.token, subject: batch } ] }
-  - api_key: { header: x-api-key }
+  - api_key: { header: x-api-key, query: key }
   - cookie: { name: __Host-session }
 app: shop
 hosts: [ books.example ]

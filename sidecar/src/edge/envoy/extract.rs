@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use proto::envoy::service::auth::v3::{CheckRequest, HttpRequest, Peer};
 
 use super::{
-    Named, headers, peer,
+    Named, headers, peer, query,
     render::{Client, Remove},
 };
 use crate::edge::http::extract::{self, TooLarge};
@@ -140,7 +140,7 @@ impl Described {
             },
             remove: Remove {
                 headers: headers::to_remove(&headers),
-                ..Remove::default()
+                query: query::to_remove(target, &profile.query_parameters),
             },
         })
     }

@@ -1,7 +1,10 @@
 //! Verdicts as Envoy understands them. What real ones were seen to do decides each form here: some
 //! ways to say the same are ignored, and some drop a header without a word.
 
-use auth_core::{decision::Answer, outcome::Outcome};
+use auth_core::{
+    decision::{Answer, CredentialState},
+    outcome::Outcome,
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, header};
 use proto::envoy::{
@@ -49,8 +52,13 @@ pub(super) fn allowed(answer: &Answer, remove: Remove) -> Option<CheckResponse> 
             return None;
         }
     }
+    // Where no credential was looked for, the parameter is the app's own.
+    let query = match answer.credential {
+        CredentialState::Absent => Vec::new(),
+        _ => remove.query,
+    };
     let mut response_headers_to_add = plain(&client);
-    if !client.is_empty() {
+    if !client.is_empty() || !query.is_empty() {
         response_headers_to_add.push(HeaderValueOption {
             append_action: HeaderAppendAction::Overwrite.into(),
             ..option(
@@ -63,7 +71,7 @@ pub(super) fn allowed(answer: &Answer, remove: Remove) -> Option<CheckResponse> 
         headers: written.iter().map(|(n, v)| option(n, v)).collect(),
         headers_to_remove: remove.headers,
         response_headers_to_add,
-        query_parameters_to_remove: remove.query,
+        query_parameters_to_remove: query,
     };
     Some(CheckResponse {
         status: Some(Status { code: 0 }),

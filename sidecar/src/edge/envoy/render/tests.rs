@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use auth_core::{
-    decision::{CredentialState, Reason, ReasonCode},
+    decision::{Reason, ReasonCode},
     live::{Origin, Session},
     scope::ScopeMatching,
     session::{Identity, JsonObject},
@@ -113,9 +113,21 @@ fn what_is_removed_is_what_was_found_and_none_that_is_written() {
         headers: vec!["sidegate_subject".into()],
         query: vec!["key".into()],
     };
-    let response = ok(allowed(&answered(ReasonCode::Allowed), remove).unwrap());
-    assert_eq!(response.headers_to_remove, ["sidegate_subject"]);
-    assert_eq!(response.query_parameters_to_remove, ["key"]);
+    for (credential, query) in [
+        (CredentialState::Valid, &["key".to_owned()][..]),
+        (CredentialState::Rejected, &["key".to_owned()]),
+        (CredentialState::Absent, &[]),
+    ] {
+        let answer = Answer {
+            credential,
+            ..answered(ReasonCode::Allowed)
+        };
+        let response = ok(allowed(&answer, remove.clone()).unwrap());
+        assert_eq!(response.headers_to_remove, ["sidegate_subject"]);
+        assert_eq!(response.query_parameters_to_remove, query);
+        let cache = told(&response.response_headers_to_add);
+        assert_eq!(cache.is_empty(), query.is_empty(), "T-18");
+    }
 }
 
 #[test]
