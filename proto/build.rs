@@ -15,18 +15,25 @@ const FILES: [&str; 5] = [
     "sidegate/admin/v1/admin.proto",
 ];
 
+/// What Envoy asks and is answered. It is no part of our contract, and has a descriptor of its own.
+const ENVOY_FILES: [&str; 1] = ["envoy/service/auth/v3/external_auth.proto"];
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=sidegate");
+    println!("cargo::rerun-if-changed=envoy");
+    compile(&FILES, "descriptors.bin")?;
+    compile(&ENVOY_FILES, "envoy.bin")
+}
+
+/// Generates code for these files, and writes their descriptors under `name`.
+fn compile(files: &[&str], name: &str) -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let mut compiler = protox::Compiler::new(["."])?;
     compiler
         .include_source_info(true)
         .include_imports(true)
-        .open_files(FILES)?;
-    fs::write(
-        out.join("descriptors.bin"),
-        compiler.encode_file_descriptor_set(),
-    )?;
+        .open_files(files)?;
+    fs::write(out.join(name), compiler.encode_file_descriptor_set())?;
 
     let secret = secret_messages(compiler.descriptor_pool());
     for (package, messages) in &secret {

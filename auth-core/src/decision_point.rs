@@ -234,6 +234,9 @@ pub enum SessionError {
 pub struct WireProfile {
     /// The credentials that a strategy looks for.
     pub credentials: Vec<(CredentialSource, String)>,
+    /// The parameters of a query that may hold a credential. The target goes with a call in any
+    /// case; these are what nobody behind the edge needs to see.
+    pub query_parameters: Vec<String>,
     /// The attributes that something reads.
     pub attributes: Vec<String>,
     /// The data that operations on this wire declare: operation, field, path.

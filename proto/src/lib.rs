@@ -2,6 +2,7 @@
 //!
 //! - [`v1`]: decisions, sessions and their administration by services.
 //! - [`admin`]: administration by operators.
+//! - [`envoy`]: what Envoy asks and is answered, which is no part of the contract.
 //!
 //! Features: `client` and `server` generate the two sides; `core` adds the conversions to and from
 //! the types of `auth-core`. Messages that hold a secret leave it out of their `Debug`.
@@ -11,6 +12,7 @@
 #[cfg(feature = "core")]
 pub mod codec;
 pub mod core;
+pub mod envoy;
 #[cfg(all(feature = "core", feature = "client"))]
 pub mod remote;
 
@@ -78,5 +80,30 @@ mod tests {
         let printed = format!("{token:?} {credential:?} {call:?}");
         assert!(!printed.contains("secret"), "{printed}");
         assert!(printed.contains("IssueToken"), "{printed}");
+    }
+
+    #[test]
+    fn debug_leaves_out_what_a_client_sent_through_envoy() {
+        use super::envoy::{
+            config::core::v3::{HeaderMap, HeaderValue},
+            service::auth::v3::{HttpRequest, Request},
+        };
+        let header = HeaderValue {
+            key: "authorization".into(),
+            value: "secret".into(),
+            raw_value: "secret".into(),
+        };
+        let http = HttpRequest {
+            path: "/books?api_key=secret".into(),
+            headers: [("cookie".to_owned(), "secret".into())].into(),
+            raw_body: "secret".into(),
+            header_map: Some(HeaderMap {
+                headers: vec![header],
+            }),
+            ..HttpRequest::default()
+        };
+        let printed = format!("{:?}", Request { http: Some(http) });
+        assert!(!printed.contains("secret"), "{printed}");
+        assert!(printed.contains("authorization"), "{printed}");
     }
 }

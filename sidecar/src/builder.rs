@@ -27,7 +27,7 @@ use auth_core::{
 use crate::{
     config::{Amend, Config, Loaded, Source},
     drain,
-    edge::{forward_auth::ForwardAuthError, proxy::ProxyError},
+    edge::{envoy::EnvoyError, forward_auth::ForwardAuthError, proxy::ProxyError},
     jwks_fetch::HttpFetcher,
     key_files::{self, KeyFileError},
     listener::{self, BindError},
@@ -65,6 +65,9 @@ pub enum StartError {
     /// The reverse proxy cannot be served as configured.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
+    /// Envoy cannot be answered as configured.
+    #[error(transparent)]
+    Envoy(#[from] EnvoyError),
     /// The contract that was compiled in cannot be read.
     #[error("the contract that was compiled in is damaged: {0}")]
     Contract(String),

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod admin;
 pub mod deadline;
+pub mod envoy;
 pub mod forward_auth;
 pub mod grpc;
 pub mod health;

@@ -66,6 +66,8 @@ pub struct Addresses {
     pub forward_auth: Option<Address>,
     /// The reverse proxy.
     pub proxy: Option<Address>,
+    /// Envoy's external authorization.
+    pub envoy: Option<Address>,
 }
 
 impl Addresses {
@@ -80,6 +82,7 @@ impl Addresses {
             ("telemetry", &self.telemetry),
             ("forward_auth", &self.forward_auth),
             ("proxy", &self.proxy),
+            ("envoy", &self.envoy),
         ];
         let single = single
             .into_iter()
@@ -96,6 +99,7 @@ struct Listeners {
     telemetry: Option<Listener>,
     forward_auth: Option<Listener>,
     proxy: Option<Listener>,
+    envoy: Option<Listener>,
 }
 
 /// A sidecar whose sockets are bound. Connections wait until it runs.
@@ -127,6 +131,7 @@ pub(crate) async fn bind(parts: Parts) -> Result<Bound, StartError> {
         telemetry: None,
         forward_auth: None,
         proxy: None,
+        envoy: None,
     };
     addresses.admin = Some(listeners.admin.address()?);
     for address in &listen.grpc {
@@ -153,6 +158,11 @@ pub(crate) async fn bind(parts: Parts) -> Result<Bound, StartError> {
         let listener = Listener::bind(&proxy.address, DATA_SOCKET_MODE).await?;
         addresses.proxy = Some(listener.address()?);
         listeners.proxy = Some(listener);
+    }
+    if let Some(envoy) = &listen.envoy {
+        let listener = Listener::bind(&envoy.address, DATA_SOCKET_MODE).await?;
+        addresses.envoy = Some(listener.address()?);
+        listeners.envoy = Some(listener);
     }
     let readiness = Arc::new(Readiness::new(parts.engine.store()));
     Ok(Bound {
@@ -240,6 +250,7 @@ impl Bound {
         let http = self.http_routes()?;
         let forward_auth = self.forward_auth_routes()?;
         let proxy = self.proxy_service()?;
+        let envoy = self.envoy_routes(&running)?;
         let metrics = Arc::clone(self.parts.telemetry.metrics());
         let probes = health::router(Arc::clone(&self.readiness), metrics);
         let callers = Callers::new(Door::Data, Arc::clone(&self.parts.callers));
@@ -263,6 +274,9 @@ impl Bound {
         }
         if let (Some(listener), Some(proxy)) = (listeners.proxy, proxy) {
             serve::start(listener, Protocol::Upgradable, Anybody, proxy, data);
+        }
+        if let (Some(listener), Some(routes)) = (listeners.envoy, envoy) {
+            serve::start(listener, Protocol::Http2, Anybody, routes, data);
         }
         serve::start(listeners.admin, Protocol::Http2, operators, admin, data);
         if let Some(listener) = listeners.telemetry {

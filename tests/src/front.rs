@@ -14,6 +14,7 @@ use crate::{cases::Case, world::World};
 
 pub mod app;
 pub mod command_line;
+pub mod envoy;
 pub mod forward_auth;
 pub mod grpc;
 pub mod json;

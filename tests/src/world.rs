@@ -16,7 +16,7 @@ use auth_core::{
     clock::{Clock as _, ManualClock, Timestamp},
     grammar::{ApiKeyText, TokenText},
     policy::{
-        file::{CallerFile, ForwardAuthFile, Listen},
+        file::{CallerFile, EnvoyFile, ForwardAuthFile, Listen},
         scalar::{At, OneOrMany, Span},
         settings::Settings,
         source::{Disk, Document},
@@ -514,6 +514,11 @@ fn prepare(documents: &mut [Document], folder: &Path) {
             address: local(),
             trusted_proxies: vec![At::nowhere("127.0.0.1".to_owned())],
             caller: At::nowhere(CALLER.to_owned()),
+        }),
+        envoy: Some(EnvoyFile {
+            address: local(),
+            caller: At::nowhere(CALLER.to_owned()),
+            error_response: false,
         }),
         ..Listen::default()
     });

@@ -23,8 +23,14 @@ use auth_core::policy::{
 use harness::{
     cases::{self, Case, CaseFile, Refused},
     front::{
-        Front, command_line::CommandLine, forward_auth::ForwardAuth, grpc::Grpc, json::Json,
-        library::Library, proxy::Proxy,
+        Front,
+        command_line::CommandLine,
+        envoy::{Envoy, Form},
+        forward_auth::ForwardAuth,
+        grpc::Grpc,
+        json::Json,
+        library::Library,
+        proxy::Proxy,
     },
     story::{self, Answers},
 };
@@ -37,6 +43,7 @@ enum Way {
     Json,
     ForwardAuth,
     Proxy,
+    Envoy(Form),
     CommandLine,
 }
 
@@ -47,6 +54,7 @@ async fn front(way: Way, file: &CaseFile) -> Box<dyn Front> {
         Way::Json => Box::new(Json::new(file).await),
         Way::ForwardAuth => Box::new(ForwardAuth::new(file).await),
         Way::Proxy => Box::new(Proxy::new(file).await),
+        Way::Envoy(form) => Box::new(Envoy::new(file, form).await),
         Way::CommandLine => {
             let program = PathBuf::from(env!("CARGO_BIN_EXE_sidegate-under-test"));
             Box::new(CommandLine::new(file, program).await)
@@ -189,6 +197,14 @@ async fn forward_auth_answers_what_it_can_carry_alike() {
 async fn the_reverse_proxy_answers_what_it_can_carry_alike() {
     let carried = hold(Way::Proxy).await;
     assert!(carried >= 120, "only {carried} cases");
+}
+
+#[tokio::test]
+async fn envoy_is_answered_what_it_can_carry_alike_in_either_form_of_headers() {
+    for (form, least) in [(Form::Raw, 170), (Form::Joined, 160)] {
+        let carried = hold(Way::Envoy(form)).await;
+        assert!(carried >= least, "{form:?}: only {carried} cases");
+    }
 }
 
 #[tokio::test]

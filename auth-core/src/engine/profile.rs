@@ -30,6 +30,7 @@ fn make(policy: &Policy, kind: &WireKind) -> WireProfile {
             Strategy::Native { name, .. } => (CredentialSource::Envelope, name.to_string()),
         });
     }
+    let query_parameters = policy.strategies.all.iter().filter_map(query_parameter);
     let apps = policy.apps.all.iter();
     let data = apps
         .flat_map(|app| {
@@ -42,9 +43,18 @@ fn make(policy: &Policy, kind: &WireKind) -> WireProfile {
         .collect();
     WireProfile {
         credentials,
+        query_parameters: query_parameters.collect(),
         attributes: Vec::new(),
         data,
         policy_version: policy.version.clone(),
+    }
+}
+
+/// The parameter of a query that a strategy reads.
+fn query_parameter(strategy: &Strategy) -> Option<String> {
+    match strategy {
+        Strategy::ApiKey(key) => key.query.as_deref().map(str::to_owned),
+        Strategy::Bearer(_) | Strategy::Cookie(_) | Strategy::Native { .. } => None,
     }
 }
 

@@ -20,7 +20,7 @@ pub use operation::{
     Actors, DataFile, OperationFile, RuleFile, SelectorFile, SessionNeed, WritesFile,
 };
 pub use platform::{
-    CallerFile, EmbeddedFile, ForwardAuthFile, KeysFile, Listen, LogFormat, MemoryFile,
+    CallerFile, EmbeddedFile, EnvoyFile, ForwardAuthFile, KeysFile, Listen, LogFormat, MemoryFile,
     PassedCredentials, ProxyFile, SessionsFile, StoreFile, TelemetryFile,
 };
 pub use strategy::{

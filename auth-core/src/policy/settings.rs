@@ -81,6 +81,8 @@ pub struct Listen {
     pub forward_auth: Option<ForwardAuth>,
     /// A reverse proxy in front of an app.
     pub proxy: Option<Proxy>,
+    /// Envoy's external authorization.
+    pub envoy: Option<Envoy>,
     /// Host names under which the HTTP listener answers, beside loopback names.
     pub hosts: Vec<String>,
     /// Origins that may call the HTTP listener from a browser.
@@ -115,6 +117,17 @@ pub struct Proxy {
     pub passes_credentials: bool,
     /// How long the app, and a client in the middle of a body, may be silent.
     pub timeout: Duration,
+}
+
+/// Envoy's external authorization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envoy {
+    /// Where it listens.
+    pub address: Address,
+    /// The caller on whose behalf Envoy asks.
+    pub caller: Arc<Caller>,
+    /// Whether a call that could not be decided is answered as an error, which may fail open.
+    pub error_response: bool,
 }
 
 /// Where sessions are kept.

@@ -6,6 +6,7 @@ pub(crate) const BOTH_REFUSE: &[&str] = &[
     "operatoins: {}",
     "listen: { grcp: 127.0.0.1:1 }",
     "listen: { forward_auth: { address: 127.0.0.1:1, trusted_proxies: [], caller: a, x: 1 } }",
+    "listen: { envoy: { address: 127.0.0.1:1, caller: a, x: 1 } }",
     "store: { embeded: { path: ./data } }",
     "store: { embedded: { path: ./data, size: 1 } }",
     "store: { memory: { size: 1 } }",
@@ -67,6 +68,7 @@ pub(crate) const BOTH_REFUSE: &[&str] = &[
     "operations: { a: { actors: some } }",
     // Missing keys.
     "listen: { forward_auth: { address: 127.0.0.1:1, caller: a } }",
+    "listen: { envoy: { address: 127.0.0.1:1 } }",
     "store: { embedded: {} }",
     "callers: { a: { uid: 1 } }",
     "strategies: [ { bearer: { issuers: [ { issuer: a, namespace: c } ] } } ]",

@@ -500,6 +500,7 @@ impl From<WireProfile> for v1::GetWireProfileResponse {
                     name,
                 })
                 .collect(),
+            query_parameters: profile.query_parameters,
             attributes: profile.attributes,
             data: profile
                 .data
@@ -525,6 +526,7 @@ impl TryFrom<v1::GetWireProfileResponse> for WireProfile {
                 .map(|credential| Ok((source(credential.source)?, credential.name)))
                 .collect::<Result<_, ConvertError>>()
                 .map_err(|error| error.under("credentials"))?,
+            query_parameters: message.query_parameters,
             attributes: message.attributes,
             data: message
                 .data

@@ -218,6 +218,10 @@ impl<D: DecisionPoint> Proxy<D> {
             withheld: (!self.settings.passes_credentials).then_some(&asked.profile),
             is_grpc,
         };
+        let withheld_parameters: &[String] = match onward.withheld {
+            Some(profile) => &profile.query_parameters,
+            None => &[],
+        };
         let mut headers = onward.headers(&request.headers);
         if let Some(protocol) = upgrade {
             headers.insert(header::UPGRADE, protocol.clone());
@@ -228,7 +232,7 @@ impl<D: DecisionPoint> Proxy<D> {
         }
         let (Ok(identity), Ok(uri)) = (
             identity::headers(&asked.answer),
-            self.upstream.uri(&request.uri),
+            self.upstream.uri(&request.uri, withheld_parameters),
         ) else {
             tracing::error!("what the app should receive cannot be written");
             return Err(Box::new(problem::failed()));

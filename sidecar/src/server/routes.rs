@@ -12,6 +12,7 @@ use auth_core::decision_point::DecisionPoint;
 use http::{Request, Response};
 use proto::{
     admin::v1::admin_service_server::SERVICE_NAME as ADMIN,
+    envoy::service::auth::v3::authorization_server::SERVICE_NAME as ENVOY,
     v1::{
         authorization_service_server::{AuthorizationServiceServer, SERVICE_NAME as AUTHORIZATION},
         session_service_server::SERVICE_NAME as SESSION,
@@ -36,15 +37,18 @@ use crate::{
 };
 
 /// The services whose health can be asked for by name.
-pub(super) const SERVICES: [&str; 4] = [AUTHORIZATION, SESSION, SESSION_STORE, ADMIN];
+pub(super) const SERVICES: [&str; 5] = [AUTHORIZATION, SESSION, SESSION_STORE, ADMIN, ENVOY];
 
-/// What every gRPC socket answers, to anybody: health and reflection.
-pub(super) fn common(health: &HealthReporter) -> Result<Routes, StartError> {
+/// What every gRPC socket answers, to anybody: health, and reflection of these descriptors.
+pub(super) fn common(
+    health: &HealthReporter,
+    descriptors: &'static [u8],
+) -> Result<Routes, StartError> {
     let health = HealthService::from_health_reporter(health.clone());
     let contract = |error: tonic_reflection::server::Error| StartError::Contract(error.to_string());
     let reflection = || {
         tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(descriptors)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let mut routes = RoutesBuilder::default();

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use auth_core::{authority::HostPattern, engine::Engine};
+use proto::{FILE_DESCRIPTOR_SET as CONTRACT, envoy::FILE_DESCRIPTOR_SET as ENVOY};
 use proto::{
     admin::v1::admin_service_server::AdminServiceServer,
+    envoy::service::auth::v3::authorization_server::AuthorizationServer,
     v1::{
         session_service_server::SessionServiceServer,
         session_store_service_server::SessionStoreServiceServer,
@@ -22,6 +24,7 @@ use crate::{
     builder::StartError,
     edge::{
         admin::{AdminEdge, AdminParts},
+        envoy::EnvoyEdge,
         forward_auth::{self, ForwardAuth},
         grpc::AuthorizationEdge,
         json::{self, Guard},
@@ -33,6 +36,8 @@ use crate::{
 
 /// The largest gRPC message accepted, in bytes.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
+/// The largest question of Envoy's that is read, in bytes: a body may be part of it.
+const MAX_CHECK_BYTES: usize = 4 * 1024 * 1024;
 
 impl Bound {
     /// What a data socket serves over gRPC.
@@ -43,7 +48,7 @@ impl Bound {
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
         let store = SessionStoreServiceServer::new(self.session_store(running.data.drain.clone()))
             .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let rest = routes::common(&running.health)?
+        let rest = routes::common(&running.health, CONTRACT)?
             .add_service(session)
             .add_service(store);
         Ok(GrpcRoutes::new(authorization, MAX_MESSAGE_BYTES, rest))
@@ -66,7 +71,7 @@ impl Bound {
         let store = self.session_store(running.data.drain.clone());
         let store =
             SessionStoreServiceServer::new(store).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let routes = routes::common(&running.health)?;
+        let routes = routes::common(&running.health, CONTRACT)?;
         Ok(routes::timed(routes.add_service(admin).add_service(store)))
     }
 
@@ -130,5 +135,23 @@ impl Bound {
             settings.clone(),
         )?;
         Ok(Some(proxy::Service::new(proxy)))
+    }
+
+    /// What Envoy's listener serves.
+    pub(super) fn envoy_routes(
+        &self,
+        running: &Running,
+    ) -> Result<Option<Timed<Routes>>, StartError> {
+        let Some(settings) = &self.parts.settings.listen.envoy else {
+            return Ok(None);
+        };
+        let edge = EnvoyEdge::new(
+            Arc::clone(&self.parts.engine),
+            Arc::clone(&settings.caller),
+            settings.error_response,
+        )?;
+        let service = AuthorizationServer::new(edge).max_decoding_message_size(MAX_CHECK_BYTES);
+        let routes = routes::common(&running.health, ENVOY)?.add_service(service);
+        Ok(Some(routes::timed(routes)))
     }
 }

@@ -204,6 +204,7 @@ async fn a_profile_says_what_to_send() {
     let profile = client.get_wire_profile(request).await.unwrap().into_inner();
     assert_eq!(profile.attributes, ["mcp"]);
     assert_eq!(profile.credentials[0].name, "x-api-key");
+    assert_eq!(profile.query_parameters, ["key"]);
 }
 
 #[tokio::test]

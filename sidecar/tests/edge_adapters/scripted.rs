@@ -168,6 +168,7 @@ impl DecisionPoint for Scripted {
     fn profile(&self, kind: &WireKind) -> impl Future<Output = Arc<WireProfile>> + Send {
         let profile = WireProfile {
             credentials: vec![(CredentialSource::Header, "x-api-key".into())],
+            query_parameters: vec!["key".to_owned()],
             attributes: vec![kind.as_str().to_owned()],
             data: Vec::new(),
             policy_version: "p1".into(),

@@ -158,7 +158,7 @@ fn observe(status: u16, headers: &HeaderMap, body: &[u8]) -> Reply {
     }
 }
 
-fn updates(cookies: &[String]) -> Value {
+pub(super) fn updates(cookies: &[String]) -> Value {
     let kind = |cookie: &String| {
         let is_gone = cookie.to_ascii_lowercase().contains("max-age=0");
         if is_gone {

@@ -28,6 +28,9 @@ pub struct Listen {
     /// Plain HTTP forward-auth for proxies. Default: off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_auth: Option<ForwardAuthFile>,
+    /// Envoy's external authorization over gRPC (`ext_authz` v3). Default: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub envoy: Option<EnvoyFile>,
     /// Host names under which the HTTP listener answers. Default: loopback names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<At<String>>,
@@ -90,6 +93,21 @@ pub struct ForwardAuthFile {
     pub trusted_proxies: Vec<At<String>>,
     /// The caller on whose behalf the proxies ask.
     pub caller: At<String>,
+}
+
+/// Envoy's external authorization.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnvoyFile {
+    /// Where it listens.
+    pub address: At<String>,
+    /// The caller on whose behalf Envoy asks. What Envoy says of a client's certificate counts only
+    /// if it may `peer.assert`.
+    pub caller: At<String>,
+    /// Whether a call that could not be decided is answered as an error, which Envoy lets pass
+    /// where it is told `failure_mode_allow: true`. Default `false`: a refusal with status 503.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub error_response: bool,
 }
 
 /// Where sessions are kept.

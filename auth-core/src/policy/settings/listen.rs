@@ -7,11 +7,11 @@ use std::{
     sync::Arc,
 };
 
-use super::{Address, CallerSettings, Faults, ForwardAuth, Listen, Network, proxy};
+use super::{Address, CallerSettings, Envoy, Faults, ForwardAuth, Listen, Network, proxy};
 use crate::{
     caller::{Caller, Grant},
     policy::{
-        file::{ForwardAuthFile, PolicyFile},
+        file::{EnvoyFile, ForwardAuthFile, PolicyFile},
         scalar::{At, OneOrMany},
     },
 };
@@ -51,6 +51,8 @@ pub(super) fn read(
         .proxy
         .as_ref()
         .and_then(|file| proxy::read(&mut addresses, file, callers));
+    let envoy = listen.envoy.as_ref();
+    let envoy = envoy.and_then(|file| addresses.envoy(file, callers));
     let origins = listen.origins.iter();
     let origins = origins.map(|at| origin(at, addresses.faults)).collect();
     Listen {
@@ -60,6 +62,7 @@ pub(super) fn read(
         telemetry,
         forward_auth,
         proxy,
+        envoy,
         hosts: listen.hosts.iter().map(|at| host(at, faults)).collect(),
         origins,
     }
@@ -143,6 +146,17 @@ impl Addresses<'_, '_> {
             address: address?,
             trusted_proxies,
             caller: caller?,
+        })
+    }
+
+    fn envoy(&mut self, file: &EnvoyFile, callers: &[CallerSettings]) -> Option<Envoy> {
+        let key = "listen.envoy";
+        let address = self.read(key, &file.address);
+        let caller = self.caller(key, &file.caller, callers);
+        Some(Envoy {
+            address: address?,
+            caller: caller?,
+            error_response: file.error_response,
         })
     }
 

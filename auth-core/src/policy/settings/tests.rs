@@ -145,6 +145,20 @@ fn each_fault_has_its_place_and_help() {
             "callers",
         ),
         (
+            "listen: { envoy: { address: 127.0.0.1:1, caller: x } }\n\
+             callers: { x: { uid: 7, may: [session.self] } }",
+            ":1:50",
+            "caller `x` lacks the grant `authorize`",
+            "`may`",
+        ),
+        (
+            "listen: { envoy: { address: 0.0.0.0:1, caller: x } }\n\
+             callers: { x: { uid: 7, may: [authorize] } }",
+            ":1:29",
+            "can be reached from other machines",
+            "no TLS",
+        ),
+        (
             "listen: { origins: [ https://a.example/x ] }",
             ":1:22",
             "is no origin",
@@ -211,6 +225,21 @@ fn forward_auth_asks_on_behalf_of_a_declared_caller() {
         &settings.callers[0].caller
     ));
     assert!(forward_auth.trusted_proxies[1].contains([10, 1, 2, 3].into()));
+}
+
+#[test]
+fn envoy_asks_on_behalf_of_a_declared_caller_and_fails_closed_unless_told() {
+    for (more, error_response) in [("", false), (", error_response: true", true)] {
+        let text = format!(
+            "listen: {{ envoy: {{ address: 'unix:envoy.sock', caller: edge{more} }} }}\n\
+             callers: {{ edge: {{ uid: 7, may: [authorize] }} }}"
+        );
+        let settings = read(&text, &[]).unwrap();
+        let envoy = settings.listen.envoy.unwrap();
+        assert!(Arc::ptr_eq(&envoy.caller, &settings.callers[0].caller));
+        assert_eq!(envoy.address, Address::Unix("/etc/shop/envoy.sock".into()));
+        assert_eq!(envoy.error_response, error_response);
+    }
 }
 
 #[test]

@@ -254,6 +254,7 @@ fn an_update_comes_back_as_it_was() {
 fn a_profile_comes_back_as_it_was() {
     let profile = WireProfile {
         credentials: vec![(CredentialSource::Header, "x-api-key".into())],
+        query_parameters: vec!["key".into()],
         attributes: vec!["origin".into()],
         data: vec![("op".into(), "f".into(), "payload.f".into())],
         policy_version: "v1".into(),

@@ -21,6 +21,9 @@ pub const CALL: HeaderName = HeaderName::from_static("sidegate-call");
 /// The outcome, with every answer of ours to a proxy.
 pub const OUTCOME: HeaderName = HeaderName::from_static("sidegate-outcome");
 
+/// The headers that every allow writes.
+pub const WRITTEN: [HeaderName; 5] = [SUBJECT, SESSION, OPERATION, DECISION_ID, CALL];
+
 /// What all names of ours begin with.
 const PREFIX: &str = "sidegate";
 

@@ -2,8 +2,7 @@
 //! of RFC 9457.
 
 use auth_core::{decision::Answer, outcome::Outcome, wire_update::WireUpdate};
-use axum::{body::Body, response::Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::identity::OUTCOME;
@@ -12,9 +11,12 @@ use crate::edge::deadline;
 /// How long a client that was refused for asking too much should wait, in seconds.
 pub const RETRY_AFTER: u64 = 10;
 
+/// `Cache-Control` of a response that sets a cookie.
+pub const PRIVATE: &str = "private, no-store";
+
 /// An answer that is no allow, without its updates.
 #[must_use]
-pub fn denied(answer: &Answer) -> Response {
+pub fn denied<B: From<String>>(answer: &Answer) -> Response<B> {
     let outcome = answer.outcome();
     let status =
         StatusCode::from_u16(outcome.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
@@ -37,19 +39,27 @@ pub fn denied(answer: &Answer) -> Response {
 
 /// A request that was not asked about, for this reason in words.
 #[must_use]
-pub fn refused(status: StatusCode, problem: &str) -> Response {
-    let outcome = if status == StatusCode::FORBIDDEN {
-        Outcome::Deny
-    } else {
-        Outcome::Invalid
-    };
-    problem_json(status, outcome, &json!({ "detail": problem }))
+pub fn refused<B: From<String>>(status: StatusCode, problem: &str) -> Response<B> {
+    problem_json(status, outcome_of(status), &json!({ "detail": problem }))
+}
+
+/// The row of a request that was not asked about.
+#[must_use]
+pub fn outcome_of(status: StatusCode) -> Outcome {
+    match status {
+        StatusCode::FORBIDDEN => Outcome::Deny,
+        _ => Outcome::Invalid,
+    }
 }
 
 /// No answer of the app can be had, or the request was not asked about. It is no verdict, so that
 /// no outcome is named.
 #[must_use]
-pub fn gateway(status: StatusCode, problem: &'static str, is_grpc: bool) -> Response {
+pub fn gateway<B: From<String>>(
+    status: StatusCode,
+    problem: &'static str,
+    is_grpc: bool,
+) -> Response<B> {
     let mut response = empty(status, Outcome::Undetermined);
     response.headers_mut().remove(OUTCOME);
     if !is_grpc {
@@ -76,13 +86,17 @@ fn grpc_code(status: StatusCode) -> i32 {
 
 /// Something went wrong here: closed.
 #[must_use]
-pub fn failed() -> Response {
+pub fn failed<B: From<String>>() -> Response<B> {
     denied(&deadline::too_late())
 }
 
 /// A body of RFC 9457. It says what the client may know: outcome and reason, and nothing of which
 /// rule or check refused.
-fn problem_json(status: StatusCode, outcome: Outcome, more: &Value) -> Response {
+fn problem_json<B: From<String>>(
+    status: StatusCode,
+    outcome: Outcome,
+    more: &Value,
+) -> Response<B> {
     let mut more = more.clone();
     if let Some(more) = more.as_object_mut() {
         more.insert("outcome".to_owned(), outcome.as_str().into());
@@ -93,7 +107,7 @@ fn problem_json(status: StatusCode, outcome: Outcome, more: &Value) -> Response 
 }
 
 /// Writes a body of RFC 9457 with these members beside those that it always has.
-fn write_problem(response: &mut Response, more: &Value) {
+fn write_problem<B: From<String>>(response: &mut Response<B>, more: &Value) {
     let status = response.status();
     let mut problem = json!({
         "type": "about:blank",
@@ -107,13 +121,13 @@ fn write_problem(response: &mut Response, more: &Value) {
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, content_type);
-    *response.body_mut() = Body::from(problem.to_string());
+    *response.body_mut() = problem.to_string().into();
 }
 
 /// An answer without a body, which no cache may keep.
 #[must_use]
-pub fn empty(status: StatusCode, outcome: Outcome) -> Response {
-    let mut response = Response::new(Body::empty());
+pub fn empty<B: From<String>>(status: StatusCode, outcome: Outcome) -> Response<B> {
+    let mut response = Response::new(B::from(String::new()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(OUTCOME, HeaderValue::from_static(outcome.as_str()));

@@ -1,0 +1,74 @@
+//! The headers of a request, in either form that Envoy may be told to send them in.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE};
+use proto::envoy::service::auth::v3::HttpRequest;
+
+use super::extract::Refusal;
+use crate::{edge::http::identity, serve};
+
+/// What names that are no header begin with: Envoy lists `:path` and its like among them.
+const PSEUDO: char = ':';
+
+/// Names and values, in the form that is there.
+pub(super) fn entries(http: &HttpRequest) -> impl Iterator<Item = (&str, &Bytes)> {
+    let raw = http.header_map.iter().flat_map(|map| &map.headers);
+    let raw = raw.map(|header| {
+        let value = match header.raw_value.is_empty() {
+            true => &header.value,
+            false => &header.raw_value,
+        };
+        (&*header.key, value)
+    });
+    let joined = http.headers.iter();
+    raw.chain(joined.map(|(name, value)| (&**name, value)))
+        .filter(|(name, _)| !name.starts_with(PSEUDO))
+}
+
+/// Whether the client and the app speak gRPC, as Envoy itself tells.
+pub(super) fn is_grpc(http: &HttpRequest) -> bool {
+    let mut types =
+        entries(http).filter(|(name, _)| name.eq_ignore_ascii_case(CONTENT_TYPE.as_str()));
+    let (Some((_, kind)), None) = (types.next(), types.next()) else {
+        return false;
+    };
+    let rest = kind.strip_prefix(b"application/grpc");
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+}
+
+/// All headers, within limits (H-13).
+///
+/// # Errors
+///
+/// Returns a [`Refusal`] when there are too many, or one is none.
+pub(super) fn read(http: &HttpRequest) -> Result<HeaderMap, Refusal> {
+    let mut headers = HeaderMap::new();
+    let mut bytes = 0;
+    for (name, value) in entries(http) {
+        bytes += name.len() + value.len();
+        if bytes > serve::MAX_HEADER_BYTES as usize || headers.len() >= serve::MAX_HEADER_FIELDS {
+            return Err(Refusal::too_large("the header is too large"));
+        }
+        let header = HeaderName::try_from(name)
+            .ok()
+            .zip(HeaderValue::from_maybe_shared(value.clone()).ok());
+        let Some((name, value)) = header else {
+            let problem = "a header is malformed";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, problem));
+        };
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// The client's own headers of names of ours that an allow does not write over: aliases (H-06), and
+/// those that only apps send.
+pub(super) fn to_remove(headers: &HeaderMap) -> Vec<String> {
+    headers
+        .keys()
+        .map(HeaderName::as_str)
+        .filter(|name| identity::is_ours(name))
+        .filter(|name| !identity::WRITTEN.iter().any(|written| written == name))
+        .map(str::to_owned)
+        .collect()
+}

@@ -1,0 +1,71 @@
+use proto::envoy::config::core::v3::{Address, SocketAddress};
+
+use super::*;
+
+const PEM: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBdTCCARugAwIBAgIUUY6k68X1ydiFp4wAvrGhXOAT4HMwCgYIKoZIzj0EAwIw\n\
+DzENMAsGA1UEAwwEc2hvcDAgFw0yNjExMjMxNjM4MjVaGA8yMTI2MTAzMDE2Mzgy\n\
+NVowDzENMAsGA1UEAwwEc2hvcDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABAsv\n\
+5jH08CKj3Hnt0b0niTrC1k/yQm9EOwXPNyVLiKThMwAE615ixYkhzV3/W80tCrM2\n\
+jymp42lp37/G1GISvoCjUzBRMB0GA1UdDgQWBBSMDy8pnbEeRtPPLvh+cesk/+wF\n\
+kjAfBgNVHSMEGDAWgBSMDy8pnbEeRtPPLvh+cesk/+wFkjAPBgNVHRMBAf8EBTAD\n\
+AQH/MAoGCCqGSM49BAMCA0gAMEUCIEOWCMT+jWHW4T6fAUoBihI0ZM25CjWck4wr\n\
+THk+2u3qAiEA+j6R08MnfzPYp4lBnujnBY9od5UviY9bUbTB00Fe00k=\n\
+-----END CERTIFICATE-----\n\
+";
+const SHA256_HEX: &str = "346633e5a547e420532c995e8f51c229d1db874e76d7217f1c44d1bdfa626d71";
+
+/// As Envoy encodes it.
+fn url_encoded(text: &str) -> Bytes {
+    let encode = percent_encoding::NON_ALPHANUMERIC;
+    let encoded = percent_encoding::utf8_percent_encode(text, encode);
+    encoded.to_string().into()
+}
+
+fn source(principal: &'static [u8], certificate: Bytes) -> Option<Source> {
+    Some(Source {
+        address: Some(Address {
+            socket_address: Some(SocketAddress {
+                address: "192.0.2.7".into(),
+            }),
+        }),
+        principal: Bytes::from_static(principal),
+        certificate,
+    })
+}
+
+#[test]
+fn t25_a_certificate_is_known_by_its_sha256() {
+    let read = peer(source(b"spiffe://shop/web", url_encoded(PEM))).unwrap();
+    let hex: String = read
+        .certificate_sha256
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(hex, SHA256_HEX);
+    assert_eq!(read.address, "192.0.2.7");
+    assert_eq!(read.identity, "spiffe://shop/web");
+}
+
+#[test]
+fn a_client_without_a_certificate_has_no_identity() {
+    let read = peer(source(b"", Bytes::new())).unwrap();
+    assert!(read.identity.is_empty() && read.certificate_sha256.is_empty());
+    assert_eq!(peer(None), Ok(Peer::default()));
+}
+
+#[test]
+fn what_cannot_be_read_is_no_missing_certificate() {
+    for certificate in [
+        "nonsense".to_owned(),
+        url_encoded("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
+            .escape_ascii()
+            .to_string(),
+        "%".repeat(MAX_CERTIFICATE_BYTES + 1),
+    ] {
+        let read = peer(source(b"x", certificate.clone().into()));
+        assert_eq!(read, Err(Unreadable), "{certificate:.40}");
+    }
+    assert_eq!(peer(source(b"\xff", Bytes::new())), Err(Unreadable));
+}

@@ -1,0 +1,255 @@
+//! As Envoy does: a `Check` that describes the client's request, answered by what to change of it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use auth_core::{
+    outcome::Outcome,
+    store::Store,
+    wire::{Call, CredentialSource, WireKind},
+};
+use bytes::Bytes;
+use proto::envoy::{
+    config::core::v3::{Address, HeaderMap, HeaderValue, HeaderValueOption, SocketAddress},
+    service::auth::v3::{
+        AttributeContext, CheckRequest, CheckResponse, HttpRequest, Peer, Request,
+        authorization_client::AuthorizationClient, check_response::HttpResponse,
+    },
+};
+use serde_json::{Value, json};
+use tonic::transport::Channel;
+
+use super::{
+    Asked, Front, Observed, Reply, Write,
+    forward_auth::updates,
+    server::{Server, tcp},
+};
+use crate::{
+    cases::{Case, CaseFile},
+    world::World,
+};
+
+/// How Envoy sends headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One by one (`encode_raw_headers: true`).
+    Raw,
+    /// Values of one name joined by a comma, as it does when nothing is said.
+    Joined,
+}
+
+/// An Envoy in front of a sidecar.
+#[derive(Debug)]
+pub struct Envoy {
+    server: Server,
+    channel: Channel,
+    form: Form,
+}
+
+impl Envoy {
+    /// An Envoy in front of a sidecar on the world of a file.
+    pub async fn new(file: &CaseFile, form: Form) -> Self {
+        let server = Server::start(file).await;
+        let address = format!("http://{}", tcp(&server.addresses.envoy));
+        let channel = Channel::from_shared(address).unwrap().connect_lazy();
+        Self {
+            server,
+            channel,
+            form,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Front for Envoy {
+    fn name(&self) -> &'static str {
+        "envoy"
+    }
+
+    /// Single HTTP and gRPC calls without a body. Several lines of cookies are not told apart from
+    /// one by whoever joins them with a comma.
+    fn carries(&self, case: &Case) -> bool {
+        let Some(call) = &case.call else {
+            return false;
+        };
+        let is_plain = call.data.is_none()
+            && call.data_text.is_none()
+            && call.data_complete.is_none()
+            && call.accepts.is_none()
+            && call.caller.is_none()
+            && call.tenant.is_none()
+            && !call.advisory;
+        let names = || call.credentials.iter().flatten().map(|(name, _)| &**name);
+        let in_envelope = names().any(|name| name.starts_with("envelope."));
+        let lines = names().filter(|name| *name == "cookie").count() + call.who.list().len();
+        is_plain
+            && (call.http.is_some() || call.grpc.is_some())
+            && !in_envelope
+            && (self.form == Form::Raw || lines < 2)
+    }
+
+    fn world(&self) -> &World {
+        &self.server.world
+    }
+
+    async fn stop(self: Box<Self>) {
+        drop(self.channel);
+        self.server.stop().await;
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.server.engine.store()
+    }
+
+    async fn decide(&self, asked: Asked<'_>) -> Reply {
+        let mut client = AuthorizationClient::new(self.channel.clone());
+        let request = request(&asked.call, self.form);
+        let is_grpc = asked.call.kind == WireKind::Grpc;
+        observe(client.check(request).await.unwrap().into_inner(), is_grpc)
+    }
+
+    async fn write(&self, _: Option<&str>, _: Bytes, _: Write) -> Reply {
+        panic!("a proxy writes no session")
+    }
+}
+
+/// The call as Envoy describes it.
+fn request(call: &Call, form: Form) -> CheckRequest {
+    let is_grpc = call.kind == WireKind::Grpc;
+    let mut http = HttpRequest {
+        method: if is_grpc { "POST" } else { &call.method }
+            .to_owned()
+            .into(),
+        path: call.target.clone().into(),
+        host: call.authority.clone().into(),
+        ..HttpRequest::default()
+    };
+    let headers = headers(call);
+    match form {
+        Form::Raw => {
+            let entry = |(key, raw_value)| HeaderValue {
+                key,
+                raw_value,
+                ..HeaderValue::default()
+            };
+            let headers = headers.into_iter().map(entry).collect();
+            http.header_map = Some(HeaderMap { headers });
+        }
+        Form::Joined => http.headers = joined(headers),
+    }
+    let address = Address {
+        socket_address: Some(SocketAddress {
+            address: call.peer.address.clone(),
+        }),
+    };
+    CheckRequest {
+        attributes: Some(AttributeContext {
+            source: Some(Peer {
+                address: Some(address),
+                principal: call.peer.identity.clone().into(),
+                ..Peer::default()
+            }),
+            request: Some(Request { http: Some(http) }),
+            ..AttributeContext::default()
+        }),
+    }
+}
+
+fn headers(call: &Call) -> Vec<(String, Bytes)> {
+    let mut headers: Vec<(String, Bytes)> = call
+        .credentials
+        .iter()
+        .map(|credential| {
+            let name = match credential.source {
+                CredentialSource::Authorization => "authorization",
+                CredentialSource::Cookie => "cookie",
+                _ => &credential.name,
+            };
+            (name.to_owned(), credential.value.clone())
+        })
+        .collect();
+    if call.kind == WireKind::Grpc {
+        headers.push(("content-type".to_owned(), "application/grpc".into()));
+    }
+    headers
+}
+
+fn joined(headers: Vec<(String, Bytes)>) -> HashMap<String, Bytes> {
+    let mut joined: HashMap<String, Bytes> = HashMap::new();
+    for (name, value) in headers {
+        let together = match joined.remove(&name) {
+            Some(there) => [&there[..], b",", &value[..]].concat().into(),
+            None => value,
+        };
+        joined.insert(name, together);
+    }
+    joined
+}
+
+fn observe(answer: CheckResponse, is_grpc: bool) -> Reply {
+    let fact = |name: &str| -> Value {
+        let fields = answer.dynamic_metadata.as_ref().map(|facts| &facts.fields);
+        match fields
+            .and_then(|fields| fields.get(name)?.kind.clone())
+            .unwrap_or(prost_types::value::Kind::NullValue(0))
+        {
+            prost_types::value::Kind::StringValue(text) => json!(text),
+            _ => Value::Null,
+        }
+    };
+    let text = |name: &str| fact(name).as_str().unwrap_or_default().to_owned();
+    let (outcome, mut observed) = match answer.http_response.as_ref().unwrap() {
+        HttpResponse::OkResponse(ok) => {
+            let cookies = all(&ok.response_headers_to_add, "set-cookie");
+            let subject = all(&ok.headers, "sidegate-subject");
+            assert!(text("principal").ends_with(&subject[0]));
+            let observed: Observed = [
+                ("call", json!(!text("call").is_empty())),
+                ("updates", updates(&cookies)),
+                ("challenges", json!([])),
+            ]
+            .into();
+            (Outcome::Allow, observed)
+        }
+        HttpResponse::DeniedResponse(denied) => {
+            let outcome = text("outcome");
+            let row = Outcome::ALL.into_iter().find(|row| row.as_str() == outcome);
+            let row = row.expect("a row of the table");
+            let status = denied.status.map(|status| status.code);
+            assert_eq!(status, Some(i32::from(row.http_status())), "R20, {outcome}");
+            let code = all(&denied.headers, "grpc-status");
+            let expected = is_grpc.then(|| row.grpc_code().to_string());
+            assert_eq!(code, Vec::from_iter(expected), "R20, {outcome}");
+            let observed: Observed = [
+                ("call", json!(!text("call").is_empty())),
+                ("updates", updates(&all(&denied.headers, "set-cookie"))),
+                (
+                    "challenges",
+                    json!(all(&denied.headers, "www-authenticate")),
+                ),
+            ]
+            .into();
+            (row, observed)
+        }
+        HttpResponse::ErrorResponse(_) => panic!("nobody asked for errors"),
+    };
+    assert_eq!(answer.status.unwrap().code, outcome.grpc_code());
+    observed.extend([
+        ("outcome", json!(outcome.as_str())),
+        ("reason", fact("reason")),
+        ("operation", json!(text("operation"))),
+        ("subject", json!(text("principal"))),
+    ]);
+    Reply {
+        observed,
+        ..Reply::default()
+    }
+}
+
+/// The values of a header, as Envoy reads them.
+fn all(options: &[HeaderValueOption], name: &str) -> Vec<String> {
+    let headers = options.iter().filter_map(|option| option.header.as_ref());
+    let named = headers.filter(|header| header.key == name);
+    named
+        .map(|header| String::from_utf8(header.value.to_vec()).unwrap())
+        .collect()
+}

@@ -1,0 +1,16 @@
+//! Behind a real Envoy that asks by `ext_authz`: what the app and the client see (PROTOCOLS section
+//! 5 has each line as it was measured).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the report"
+)]
+
+#[path = "behind_envoy/answers.rs"]
+mod answers;
+#[path = "behind_envoy/closed.rs"]
+mod closed;
+#[path = "behind_envoy/scene.rs"]
+mod scene;

@@ -1,0 +1,246 @@
+//! An app, Envoy in front of it, and a sidecar that Envoy asks.
+
+use std::{net::SocketAddr, os::unix::fs::OpenOptionsExt as _, sync::Arc};
+
+use auth_core::{
+    policy::settings::Address,
+    store::{Store, memory::MemoryStore},
+};
+use harness::{
+    raw,
+    real::{
+        envoy,
+        server::{Place, Server},
+    },
+    recorder::{App, Reply, Request},
+};
+use sidecar::Sidecar;
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+/// What a service presents to be let in.
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+
+const POLICY: &str = r#"
+listen:
+  grpc: 127.0.0.1:0
+  http: 127.0.0.1:0
+  telemetry: 127.0.0.1:0
+  admin: unix:./admin.sock
+  envoy: { address: "127.0.0.1:0", caller: edge, error_response: ERRORS }
+store: { memory: {} }
+callers:
+  edge: { uid: 4711, may: [ authorize ] }
+strategies:
+  - bearer: { opaque: true, tokens: [ { token_file: ./batch.token, subject: batch } ] }
+  - api_key: { header: x-api-key, query: key }
+  - cookie: { name: __Host-session }
+app: shop
+hosts: [ books.example ]
+checks:
+  never: session.subject == "nobody"
+operations:
+  open: { session: none, http: GET /open }
+  either: { session: optional, http: GET /either }
+  closed: { http: GET /closed, grpc: books.v1.Books/Get }
+  forbidden: { require: never, http: GET /forbidden, grpc: books.v1.Books/Delete }
+"#;
+
+/// How Envoy is set up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    /// Whether it sends headers one by one.
+    pub(crate) raw_headers: bool,
+    /// Whether a filter strips client copies before we are asked.
+    pub(crate) strips: bool,
+    /// Whether it lets pass what it could not ask about.
+    pub(crate) fails_open: bool,
+    /// Whether our configuration makes an error of what could not be decided.
+    pub(crate) error_response: bool,
+    /// What the route is said to be.
+    pub(crate) operation: Option<&'static str>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            raw_headers: true,
+            strips: true,
+            fails_open: false,
+            error_response: false,
+            operation: None,
+        }
+    }
+}
+
+/// All of it, running.
+pub(crate) struct Scene {
+    pub(crate) app: App,
+    pub(crate) envoy: Server,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<()>>,
+    _folder: TempDir,
+}
+
+impl Scene {
+    /// Starts everything; `None` where there is no Envoy.
+    pub(crate) async fn start(setup: Setup) -> Option<Self> {
+        Self::with_store(setup, Arc::new(MemoryStore::new())).await
+    }
+
+    /// The same, on this store.
+    pub(crate) async fn with_store(setup: Setup, store: Arc<dyn Store>) -> Option<Self> {
+        let app = App::start(|_| {
+            Reply::status(200)
+                .header("Set-Cookie", "own=1")
+                .header("Cache-Control", "public")
+                .body("ok")
+        })
+        .await;
+        let folder = folder(setup);
+        let bound = Sidecar::builder(folder.path().join("sidegate.yaml"))
+            .store(store)
+            .bind()
+            .await
+            .unwrap();
+        let Some(Address::Tcp(asks)) = bound.addresses.envoy.clone() else {
+            panic!("a TCP address was asked for");
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(async move {
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            bound.run(shutdown).await.unwrap();
+        });
+        let upstream = app.address();
+        let configuration = |place: &Place| bootstrap(setup, place.http(), upstream, asks);
+        let envoy = envoy::start("ext_authz behind Envoy", configuration).await?;
+        Some(Self {
+            app,
+            envoy,
+            stop: Some(stop),
+            running: Some(running),
+            _folder: folder,
+        })
+    }
+
+    /// Ends the sidecar, and nothing else.
+    pub(crate) async fn stop_sidecar(&mut self) {
+        drop(self.stop.take());
+        if let Some(running) = self.running.take() {
+            running.await.unwrap();
+        }
+    }
+
+    /// Sends a request; gives the answer, and what reached the app.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> (raw::Answer, Vec<Request>) {
+        let request = raw::request(method, target, "books.example", headers, b"");
+        self.send(&request).await.unwrap()
+    }
+
+    /// Sends these bytes.
+    pub(crate) async fn send(
+        &self,
+        request: &[u8],
+    ) -> Result<(raw::Answer, Vec<Request>), raw::NoAnswer> {
+        let answer = raw::exchange(self.envoy.http(), request, raw::DEADLINE).await?;
+        Ok((answer, self.app.take()))
+    }
+}
+
+fn folder(setup: Setup) -> TempDir {
+    let folder = tempfile::Builder::new()
+        .prefix("sidegate-envoy-")
+        .tempdir()
+        .unwrap();
+    let policy = POLICY.replace("ERRORS", &setup.error_response.to_string());
+    std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
+    let mut token = std::fs::OpenOptions::new();
+    let token = token.create(true).write(true).truncate(true).mode(0o600);
+    let mut file = token.open(folder.path().join("batch.token")).unwrap();
+    std::io::Write::write_all(&mut file, TOKEN.as_bytes()).unwrap();
+    folder
+}
+
+/// The configuration of PROTOCOLS section 5, without `ext_proc`.
+fn bootstrap(setup: Setup, port: u16, app: SocketAddr, sidecar: SocketAddr) -> String {
+    let strip = match setup.strips {
+        true => STRIP,
+        false => "",
+    };
+    let named = setup.operation.map_or_else(String::new, |operation| {
+        NAMED.replace("OPERATION", operation)
+    });
+    BOOTSTRAP
+        .replace("STRIP", strip)
+        .replace("NAMED", &named)
+        .replace("RAW_HEADERS", &setup.raw_headers.to_string())
+        .replace("FAILS_OPEN", &setup.fails_open.to_string())
+        .replace("OWN_PORT", &port.to_string())
+        .replace("APP_PORT", &app.port().to_string())
+        .replace("SIDECAR_PORT", &sidecar.port().to_string())
+}
+
+const STRIP: &str = r#"- name: strip
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.header_mutation.v3.HeaderMutation
+              mutations:
+                request_mutations: [ { remove_on_match: { key_matcher: { prefix: sidegate } } } ]
+                response_mutations: [ { remove_on_match: { key_matcher: { prefix: sidegate } } } ]"#;
+
+const NAMED: &str = r#"typed_per_filter_config:
+                  envoy.filters.http.ext_authz:
+                    "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
+                    check_settings: { context_extensions: { operation: OPERATION } }"#;
+
+const BOOTSTRAP: &str = r#"
+static_resources:
+  listeners:
+  - address: { socket_address: { address: 127.0.0.1, port_value: OWN_PORT } }
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: edge
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - match: { prefix: "/" }
+                route: { cluster: app }
+                NAMED
+          http_filters:
+          STRIP
+          - name: envoy.filters.http.ext_authz
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
+              transport_api_version: V3
+              encode_raw_headers: RAW_HEADERS
+              failure_mode_allow: FAILS_OPEN
+              validate_mutations: true
+              status_on_error: { code: ServiceUnavailable }
+              grpc_service: { timeout: 5s, envoy_grpc: { cluster_name: sidecar } }
+          - name: envoy.filters.http.router
+            typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }
+  clusters:
+  - name: app
+    load_assignment:
+      cluster_name: app
+      endpoints: [ { lb_endpoints: [ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: APP_PORT } } } } ] } ]
+  - name: sidecar
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: { http2_protocol_options: {} }
+    load_assignment:
+      cluster_name: sidecar
+      endpoints: [ { lb_endpoints: [ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: SIDECAR_PORT } } } } ] } ]
+"#;
