@@ -73,6 +73,7 @@ impl Front for Envoy {
         };
         let is_plain = call.data.is_none()
             && call.data_text.is_none()
+            && !call.data_pending
             && call.data_complete.is_none()
             && call.accepts.is_none()
             && call.caller.is_none()
