@@ -33,6 +33,7 @@ use crate::{
     listener::{self, BindError},
     measured::Measured,
     reload::Reloader,
+    remote::RemoteError,
     server::{self, Bound},
     store::sqlite::{OpenError, SqliteOptions, SqliteStore},
     telemetry::{Metrics, Telemetry},
@@ -62,6 +63,9 @@ pub enum StartError {
     /// Forward-auth cannot be served as configured.
     #[error(transparent)]
     ForwardAuth(#[from] ForwardAuthError),
+    /// The Sidegate that decides cannot be asked.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     /// The reverse proxy cannot be served as configured.
     #[error(transparent)]
     Proxy(#[from] ProxyError),
@@ -318,6 +322,13 @@ fn open_store(
             store,
             "sessions live in a store of the program's own".into(),
         ));
+    }
+    if let Some(remote) = &settings.remote {
+        let promise = format!(
+            "decisions are asked of the Sidegate at `{}`",
+            remote.address
+        );
+        return Ok((Arc::new(MemoryStore::new()), promise));
     }
     match &settings.store {
         StoreChoice::Memory => Ok((Arc::new(MemoryStore::new()), MEMORY_PROMISE.into())),

@@ -169,6 +169,11 @@ impl fmt::Debug for KnownCallers {
 
 /// The hash of the token in a file.
 fn read_token(path: &Path) -> Result<TokenHash, String> {
+    Ok(TokenHash::of(token_text(path)?.as_bytes()))
+}
+
+/// The token in a file, which nobody but its owner may read.
+pub(crate) fn token_text(path: &Path) -> Result<String, String> {
     use std::os::unix::fs::PermissionsExt as _;
     let cannot = |err: std::io::Error| format!("the token file cannot be read: {err}");
     let mode = std::fs::metadata(path)
@@ -193,7 +198,7 @@ fn read_token(path: &Path) -> Result<TokenHash, String> {
     if !matches!(authorization_values([&*header]), Authorization::Bearer(_)) {
         return Err("the token holds characters that a bearer token cannot have".to_owned());
     }
-    Ok(TokenHash::of(token))
+    Ok(String::from_utf8_lossy(token).into_owned())
 }
 
 fn fault(path: &Path, message: String) -> Diagnostic {

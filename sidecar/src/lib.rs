@@ -18,6 +18,7 @@ pub mod key_files;
 pub mod listener;
 pub mod measured;
 pub mod reload;
+pub mod remote;
 pub mod runtime;
 pub mod serve;
 pub mod server;

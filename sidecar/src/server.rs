@@ -18,16 +18,20 @@ use crate::{
     issuer_keys,
     listener::Listener,
     reload::Reloader,
+    remote,
     runtime::Workers,
     serve::{self, Protocol, Serving},
     sweep,
     telemetry::{DecisionSeen, Telemetry},
 };
 
+mod edges;
 mod routes;
 mod services;
 mod timed;
 mod unary;
+
+use self::edges::{EdgeListeners, Edges};
 
 /// How long requests in flight may take once the sidecar drains.
 const DRAIN_GRACE: Duration = Duration::from_secs(20);
@@ -97,9 +101,7 @@ struct Listeners {
     http: Vec<Listener>,
     admin: Listener,
     telemetry: Option<Listener>,
-    forward_auth: Option<Listener>,
-    proxy: Option<Listener>,
-    envoy: Option<Listener>,
+    edges: EdgeListeners,
 }
 
 /// A sidecar whose sockets are bound. Connections wait until it runs.
@@ -129,9 +131,7 @@ pub(crate) async fn bind(parts: Parts) -> Result<Bound, StartError> {
         grpc: Vec::new(),
         http: Vec::new(),
         telemetry: None,
-        forward_auth: None,
-        proxy: None,
-        envoy: None,
+        edges: EdgeListeners::bind(listen, &mut addresses).await?,
     };
     addresses.admin = Some(listeners.admin.address()?);
     for address in &listen.grpc {
@@ -148,21 +148,6 @@ pub(crate) async fn bind(parts: Parts) -> Result<Bound, StartError> {
         let listener = Listener::bind(&listen.telemetry, DATA_SOCKET_MODE).await?;
         addresses.telemetry = Some(listener.address()?);
         listeners.telemetry = Some(listener);
-    }
-    if let Some(forward_auth) = &listen.forward_auth {
-        let listener = Listener::bind(&forward_auth.address, DATA_SOCKET_MODE).await?;
-        addresses.forward_auth = Some(listener.address()?);
-        listeners.forward_auth = Some(listener);
-    }
-    if let Some(proxy) = &listen.proxy {
-        let listener = Listener::bind(&proxy.address, DATA_SOCKET_MODE).await?;
-        addresses.proxy = Some(listener.address()?);
-        listeners.proxy = Some(listener);
-    }
-    if let Some(envoy) = &listen.envoy {
-        let listener = Listener::bind(&envoy.address, DATA_SOCKET_MODE).await?;
-        addresses.envoy = Some(listener.address()?);
-        listeners.envoy = Some(listener);
     }
     let readiness = Arc::new(Readiness::new(parts.engine.store()));
     Ok(Bound {
@@ -248,9 +233,6 @@ impl Bound {
         let grpc = self.grpc_routes(&running)?;
         let admin = self.admin_routes(&running)?;
         let http = self.http_routes()?;
-        let forward_auth = self.forward_auth_routes()?;
-        let proxy = self.proxy_service()?;
-        let envoy = self.envoy_routes(&running)?;
         let metrics = Arc::clone(self.parts.telemetry.metrics());
         let probes = health::router(Arc::clone(&self.readiness), metrics);
         let callers = Callers::new(Door::Data, Arc::clone(&self.parts.callers));
@@ -269,14 +251,15 @@ impl Bound {
         for listener in listeners.http {
             serve::start(listener, Protocol::Any, callers.clone(), http.clone(), data);
         }
-        if let (Some(listener), Some(routes)) = (listeners.forward_auth, forward_auth) {
-            serve::start(listener, Protocol::Any, Anybody, routes, data);
-        }
-        if let (Some(listener), Some(proxy)) = (listeners.proxy, proxy) {
-            serve::start(listener, Protocol::Upgradable, Anybody, proxy, data);
-        }
-        if let (Some(listener), Some(routes)) = (listeners.envoy, envoy) {
-            serve::start(listener, Protocol::Http2, Anybody, routes, data);
+        let (engine, listen) = (&self.parts.engine, &self.parts.settings.listen);
+        match &self.parts.settings.remote {
+            None => Edges::new(engine, engine.clock(), listen, &running.health)?
+                .start(listeners.edges, data),
+            Some(remote) => {
+                let point = Arc::new(remote::decision_point(remote)?);
+                Edges::new(&point, engine.clock(), listen, &running.health)?
+                    .start(listeners.edges, data);
+            }
         }
         serve::start(listeners.admin, Protocol::Http2, operators, admin, data);
         if let Some(listener) = listeners.telemetry {

@@ -43,6 +43,7 @@ enum Way {
     Json,
     ForwardAuth,
     Proxy,
+    RemoteProxy,
     Envoy(Form),
     CommandLine,
 }
@@ -54,6 +55,7 @@ async fn front(way: Way, file: &CaseFile) -> Box<dyn Front> {
         Way::Json => Box::new(Json::new(file).await),
         Way::ForwardAuth => Box::new(ForwardAuth::new(file).await),
         Way::Proxy => Box::new(Proxy::new(file).await),
+        Way::RemoteProxy => Box::new(Proxy::remote(file).await),
         Way::Envoy(form) => Box::new(Envoy::new(file, form).await),
         Way::CommandLine => {
             let program = PathBuf::from(env!("CARGO_BIN_EXE_sidegate-under-test"));
@@ -205,6 +207,12 @@ async fn envoy_is_answered_what_it_can_carry_alike_in_either_form_of_headers() {
         let carried = hold(Way::Envoy(form)).await;
         assert!(carried >= least, "{form:?}: only {carried} cases");
     }
+}
+
+#[tokio::test]
+async fn a_reverse_proxy_in_a_process_of_its_own_answers_alike() {
+    let carried = hold(Way::RemoteProxy).await;
+    assert!(carried >= 120, "only {carried} cases");
 }
 
 #[tokio::test]

@@ -20,8 +20,8 @@ pub use operation::{
     Actors, DataFile, OperationFile, RuleFile, SelectorFile, SessionNeed, WritesFile,
 };
 pub use platform::{
-    CallerFile, EmbeddedFile, EnvoyFile, ForwardAuthFile, KeysFile, Listen, LogFormat, MemoryFile,
-    PassedCredentials, ProxyFile, SessionsFile, StoreFile, TelemetryFile,
+    CallerFile, DecideFile, EmbeddedFile, EnvoyFile, ForwardAuthFile, KeysFile, Listen, LogFormat,
+    MemoryFile, PassedCredentials, ProxyFile, RemoteFile, SessionsFile, StoreFile, TelemetryFile,
 };
 pub use strategy::{
     ApiKeyFile, BearerFile, CookieFile, IssuerFile, NativeStrategyFile, SameSite, ScopesOf,
@@ -35,6 +35,9 @@ pub struct PolicyFile {
     /// Where to listen. Platform's part; default: a unix socket and loopback ports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
+    /// Where decisions are made. Platform's part; default: here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decide: Option<DecideFile>,
     /// Where sessions are kept. Platform's part; default: `embedded` in the data directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreFile>,

@@ -7,6 +7,7 @@ pub(super) fn misplaced(document: &Document) -> Vec<Diagnostic> {
     let file = &document.file;
     let keys = [
         ("listen", file.listen.is_some()),
+        ("decide", file.decide.is_some()),
         ("store", file.store.is_some()),
         ("sessions", file.sessions.is_some()),
         ("keys", file.keys.is_some()),

@@ -28,6 +28,7 @@ mod faults;
 mod listen;
 mod network;
 mod proxy;
+mod remote;
 #[cfg(test)]
 mod tests;
 
@@ -54,6 +55,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// Where to listen.
     pub listen: Listen,
+    /// The Sidegate that decides in place of this one.
+    pub remote: Option<Remote>,
     /// Where sessions are kept.
     pub store: StoreChoice,
     /// The limits of sessions.
@@ -98,6 +101,15 @@ pub struct ForwardAuth {
     pub trusted_proxies: Vec<Network>,
     /// The caller on whose behalf they ask.
     pub caller: Arc<Caller>,
+}
+
+/// Another Sidegate, which decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Its gRPC address.
+    pub address: Address,
+    /// The file with the token by which it knows this process.
+    pub token_file: Option<PathBuf>,
 }
 
 /// A reverse proxy in front of an app.
@@ -204,6 +216,7 @@ impl Settings {
         let callers = callers::read(&file.callers, folder, &mut faults);
         let settings = Self {
             listen: listen::read(&file, folder, &data_dir, &callers, &mut faults),
+            remote: remote::read(&file, folder, &mut faults),
             store: store(&file, &data_dir),
             sessions: sessions(&file.sessions.clone().unwrap_or_default(), &mut faults),
             keys: keys(&file, folder, &data_dir, &mut faults),
@@ -225,6 +238,8 @@ fn data_folder(file: &PolicyFile, folder: &Path, given: Option<&Path>) -> PathBu
 
 fn store(file: &PolicyFile, data_dir: &Path) -> StoreChoice {
     match &file.store {
+        // Whoever does not decide keeps nothing.
+        _ if file.decide.is_some() => StoreChoice::Memory,
         Some(StoreFile::Memory(_)) => StoreChoice::Memory,
         None | Some(StoreFile::Embedded(_)) => StoreChoice::Embedded(data_dir.to_owned()),
         Some(StoreFile::Redis(absent) | StoreFile::Postgres(absent)) => match *absent {},

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use auth_core::{authority::HostPattern, engine::Engine};
-use proto::{FILE_DESCRIPTOR_SET as CONTRACT, envoy::FILE_DESCRIPTOR_SET as ENVOY};
 use proto::{
+    FILE_DESCRIPTOR_SET as CONTRACT,
     admin::v1::admin_service_server::AdminServiceServer,
-    envoy::service::auth::v3::authorization_server::AuthorizationServer,
     v1::{
         session_service_server::SessionServiceServer,
         session_store_service_server::SessionStoreServiceServer,
@@ -24,11 +23,8 @@ use crate::{
     builder::StartError,
     edge::{
         admin::{AdminEdge, AdminParts},
-        envoy::EnvoyEdge,
-        forward_auth::{self, ForwardAuth},
         grpc::AuthorizationEdge,
         json::{self, Guard},
-        proxy::{self, Proxy},
         session::SessionEdge,
         session_store::{SessionLimits, SessionStoreEdge, SessionStoreParts},
     },
@@ -36,8 +32,6 @@ use crate::{
 
 /// The largest gRPC message accepted, in bytes.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024;
-/// The largest question of Envoy's that is read, in bytes: a body may be part of it.
-const MAX_CHECK_BYTES: usize = 4 * 1024 * 1024;
 
 impl Bound {
     /// What a data socket serves over gRPC.
@@ -110,48 +104,5 @@ impl Bound {
             guard,
         )
         .map_err(|error| StartError::Contract(error.to_string()))
-    }
-
-    pub(super) fn forward_auth_routes(&self) -> Result<Option<axum::Router>, StartError> {
-        let Some(settings) = &self.parts.settings.listen.forward_auth else {
-            return Ok(None);
-        };
-        let edge = ForwardAuth::new(
-            Arc::clone(&self.parts.engine),
-            Arc::clone(&settings.caller),
-            settings.trusted_proxies.clone(),
-        )?;
-        Ok(Some(forward_auth::router(Arc::new(edge))))
-    }
-
-    pub(super) fn proxy_service(&self) -> Result<Option<proxy::Service<Engine>>, StartError> {
-        let Some(settings) = &self.parts.settings.listen.proxy else {
-            return Ok(None);
-        };
-        let engine = &self.parts.engine;
-        let proxy = Proxy::new(
-            Arc::clone(engine),
-            Arc::clone(engine.clock()),
-            settings.clone(),
-        )?;
-        Ok(Some(proxy::Service::new(proxy)))
-    }
-
-    /// What Envoy's listener serves.
-    pub(super) fn envoy_routes(
-        &self,
-        running: &Running,
-    ) -> Result<Option<Timed<Routes>>, StartError> {
-        let Some(settings) = &self.parts.settings.listen.envoy else {
-            return Ok(None);
-        };
-        let edge = EnvoyEdge::new(
-            Arc::clone(&self.parts.engine),
-            Arc::clone(&settings.caller),
-            settings.error_response,
-        )?;
-        let service = AuthorizationServer::new(edge).max_decoding_message_size(MAX_CHECK_BYTES);
-        let routes = routes::common(&running.health, ENVOY)?.add_service(service);
-        Ok(Some(routes::timed(routes)))
     }
 }

@@ -20,7 +20,7 @@ use super::{
     Asked, Front, Handed, Observed, Reply, Write,
     app::{App, Visit},
     raw,
-    server::{Server, tcp},
+    server::{EdgeServer, Server, tcp},
 };
 use crate::{
     cases::{CallFile, Case, CaseFile, Step},
@@ -31,6 +31,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Proxy {
     server: Server,
+    /// The sidecar of the proxy, where it is another one.
+    edge: Option<EdgeServer>,
     app: Mutex<App>,
     /// The fields that bodies have under their own names.
     bodies: Vec<String>,
@@ -55,12 +57,29 @@ impl Proxy {
                 timeout: None,
             });
         });
-        let server = server.await;
+        Self::with(app, server.await, None).await
+    }
+
+    /// The same, with the proxy in a process that asks the world's sidecar.
+    pub async fn remote(file: &CaseFile) -> Self {
+        let app = App::start().await;
+        let listen = format!(
+            "proxy: {{ address: 127.0.0.1:0, upstream: \"http://{}\", caller: edge, \
+             trusted_proxies: [ 127.0.0.1 ] }}",
+            app.address
+        );
+        let server = Server::start(file).await;
+        let edge = EdgeServer::start(&server, &listen).await;
+        Self::with(app, server, Some(edge)).await
+    }
+
+    async fn with(app: App, server: Server, edge: Option<EdgeServer>) -> Self {
         let profile = server.engine.profile(&WireKind::Http).await;
         let own = profile.data.iter().filter(|(_, field, path)| field == path);
         Self {
             bodies: own.map(|(_, field, _)| field.clone()).collect(),
             server,
+            edge,
             app: Mutex::new(app),
             open: Mutex::default(),
         }
@@ -151,6 +170,9 @@ impl Front for Proxy {
     async fn stop(self: Box<Self>) {
         self.finish().await;
         drop(self.app);
+        if let Some(edge) = self.edge {
+            edge.stop().await;
+        }
         self.server.stop().await;
     }
 
@@ -160,7 +182,8 @@ impl Front for Proxy {
 
     async fn decide(&self, asked: Asked<'_>) -> Reply {
         self.finish().await;
-        let address = tcp(&self.server.addresses.proxy);
+        let addresses = self.edge.as_ref().map(|edge| &edge.addresses);
+        let address = tcp(&addresses.unwrap_or(&self.server.addresses).proxy);
         let call = &asked.call;
         let mut fields = vec![("host".to_owned(), call.authority.clone().into_bytes())];
         if !call.peer.address.is_empty() {

@@ -110,6 +110,26 @@ pub struct EnvoyFile {
     pub error_response: bool,
 }
 
+/// Where decisions are made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DecideFile {
+    /// By another Sidegate. This one serves edges only: it has no operations and keeps no sessions.
+    Remote(RemoteFile),
+}
+
+/// Another Sidegate, asked over gRPC.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoteFile {
+    /// Its gRPC address: `unix:PATH` or `IP:PORT` (loopback only in this build).
+    pub address: At<String>,
+    /// The file with the token by which it knows this process, needed over TCP. Its caller there
+    /// needs `authorize` and, for apps that write sessions, `session.self`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<At<String>>,
+}
+
 /// Where sessions are kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

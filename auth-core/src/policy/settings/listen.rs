@@ -39,8 +39,15 @@ pub(super) fn read(
         faults,
     };
     let socket = Address::Unix(data_dir.join("sidegate.sock"));
-    let grpc = addresses.many("listen.grpc", listen.grpc, vec![socket, loopback(7480)]);
-    let http = addresses.many("listen.http", listen.http, vec![loopback(7481)]);
+    // Whoever does not decide has nothing to answer there.
+    let answers = file.decide.is_none();
+    let default = |addresses: Vec<Address>| if answers { addresses } else { Vec::new() };
+    let grpc = addresses.many(
+        "listen.grpc",
+        listen.grpc,
+        default(vec![socket, loopback(7480)]),
+    );
+    let http = addresses.many("listen.http", listen.http, default(vec![loopback(7481)]));
     let admin = addresses.admin(listen.admin, data_dir.join("admin.sock"));
     let telemetry = addresses.one("listen.telemetry", listen.telemetry, loopback(7482));
     let forward_auth = listen

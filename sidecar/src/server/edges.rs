@@ -1,0 +1,117 @@
+//! The edges that stand between clients and apps: they decide nothing, and need not live with what
+//! does.
+
+use std::sync::Arc;
+
+use auth_core::{clock::Clock, decision_point::DecisionPoint, policy::settings};
+use proto::envoy::{
+    FILE_DESCRIPTOR_SET, service::auth::v3::authorization_server::AuthorizationServer,
+};
+use tonic::service::Routes;
+use tonic_health::server::HealthReporter;
+
+use super::{Addresses, DATA_SOCKET_MODE, routes, timed::Timed};
+use crate::{
+    builder::StartError,
+    edge::{
+        envoy::EnvoyEdge,
+        forward_auth::{self, ForwardAuth},
+        proxy::{self, Proxy},
+    },
+    identify::Anybody,
+    listener::Listener,
+    serve::{self, Protocol, Serving},
+};
+
+/// The largest question of Envoy's that is read, in bytes: a body may be part of it.
+const MAX_CHECK_BYTES: usize = 4 * 1024 * 1024;
+
+/// The bound sockets of the edges.
+#[derive(Default)]
+pub(super) struct EdgeListeners {
+    forward_auth: Option<Listener>,
+    proxy: Option<Listener>,
+    envoy: Option<Listener>,
+}
+
+impl EdgeListeners {
+    /// Binds what is configured, and notes where.
+    pub(super) async fn bind(
+        listen: &settings::Listen,
+        addresses: &mut Addresses,
+    ) -> Result<Self, StartError> {
+        let mut listeners = Self::default();
+        let forward_auth = listen.forward_auth.as_ref().map(|edge| &edge.address);
+        let proxy = listen.proxy.as_ref().map(|edge| &edge.address);
+        let envoy = listen.envoy.as_ref().map(|edge| &edge.address);
+        for (configured, listener, bound) in [
+            (
+                forward_auth,
+                &mut listeners.forward_auth,
+                &mut addresses.forward_auth,
+            ),
+            (proxy, &mut listeners.proxy, &mut addresses.proxy),
+            (envoy, &mut listeners.envoy, &mut addresses.envoy),
+        ] {
+            if let Some(address) = configured {
+                let open = Listener::bind(address, DATA_SOCKET_MODE).await?;
+                *bound = Some(open.address()?);
+                *listener = Some(open);
+            }
+        }
+        Ok(listeners)
+    }
+}
+
+/// The edges as they are configured, which decide by `D`.
+pub(super) struct Edges<D> {
+    forward_auth: Option<axum::Router>,
+    proxy: Option<proxy::Service<D>>,
+    envoy: Option<Timed<Routes>>,
+}
+
+impl<D: DecisionPoint> Edges<D> {
+    /// Makes what is configured.
+    pub(super) fn new(
+        point: &Arc<D>,
+        clock: &Arc<dyn Clock>,
+        listen: &settings::Listen,
+        health: &HealthReporter,
+    ) -> Result<Self, StartError> {
+        let mut edges = Self {
+            forward_auth: None,
+            proxy: None,
+            envoy: None,
+        };
+        if let Some(settings) = &listen.forward_auth {
+            let (caller, trusted) = (&settings.caller, &settings.trusted_proxies);
+            let edge = ForwardAuth::new(Arc::clone(point), Arc::clone(caller), trusted.clone())?;
+            edges.forward_auth = Some(forward_auth::router(Arc::new(edge)));
+        }
+        if let Some(settings) = &listen.proxy {
+            let edge = Proxy::new(Arc::clone(point), Arc::clone(clock), settings.clone())?;
+            edges.proxy = Some(proxy::Service::new(edge));
+        }
+        if let Some(settings) = &listen.envoy {
+            let caller = Arc::clone(&settings.caller);
+            let edge = EnvoyEdge::new(Arc::clone(point), caller, settings.error_response)?;
+            let service = AuthorizationServer::new(edge).max_decoding_message_size(MAX_CHECK_BYTES);
+            let routes = routes::common(health, FILE_DESCRIPTOR_SET)?.add_service(service);
+            edges.envoy = Some(routes::timed(routes));
+        }
+        Ok(edges)
+    }
+
+    /// Starts to serve.
+    pub(super) fn start(self, listeners: EdgeListeners, serving: &Serving) {
+        if let (Some(listener), Some(routes)) = (listeners.forward_auth, self.forward_auth) {
+            serve::start(listener, Protocol::Any, Anybody, routes, serving);
+        }
+        if let (Some(listener), Some(proxy)) = (listeners.proxy, self.proxy) {
+            serve::start(listener, Protocol::Upgradable, Anybody, proxy, serving);
+        }
+        if let (Some(listener), Some(routes)) = (listeners.envoy, self.envoy) {
+            serve::start(listener, Protocol::Http2, Anybody, routes, serving);
+        }
+    }
+}
