@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use auth_core::policy::settings::Address;
+use auth_core::policy::{settings::Address, source::Document};
 use clap::Args;
 use sidecar::{Sidecar, StartError, builder::SidecarBuilder, drain, runtime, server::Addresses};
 use tokio::sync::broadcast::error::RecvError;
@@ -14,11 +14,13 @@ use crate::{
     output::{self, Format, Output},
 };
 
+mod app;
 mod greeting;
 mod live;
 mod own;
 mod shop;
 
+use app::App;
 use greeting::Greeting;
 use own::Callers;
 
@@ -48,7 +50,7 @@ pub struct DevArgs {
     /// it. Alone: as DIR.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// The port for gRPC; HTTP and telemetry take the next two. 0 takes free ones. Default: what
+    /// The port for gRPC; HTTP, telemetry, proxy and the shop's app take the next four. 0 takes free ones. Default: what
     /// the file says.
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
@@ -61,6 +63,9 @@ struct Place {
     /// Removed with everything in it when this is dropped.
     temporary: Option<tempfile::TempDir>,
 }
+
+/// Where the shop's app listens, as the shop's file says.
+const APP_PORT: u16 = 7484;
 
 /// What is run.
 struct Project {
@@ -159,13 +164,30 @@ impl Project {
         })
     }
 
-    fn builder(&self) -> Result<SidecarBuilder, StartError> {
+    /// The shop's app, where the shop is run.
+    async fn app(&self) -> Result<Option<App>, Failure> {
+        if !self.is_shop {
+            return Ok(None);
+        }
+        let port = match self.port {
+            None => APP_PORT,
+            Some(0) => 0,
+            Some(port) => port.saturating_add(4),
+        };
+        App::bind(port).await.map(Some)
+    }
+
+    fn builder(&self, app: Option<&App>) -> Result<SidecarBuilder, StartError> {
         let mut builder = Sidecar::builder(&self.file)
             .environment(serve::environment())
             .reload_on_hangup(true);
         if let Callers::Made(token_file) = &self.callers {
             let token_file = token_file.clone();
             builder = builder.amend(move |documents| own::add_caller(documents, &token_file));
+        }
+        if let Some(app) = app {
+            let (port, upstream) = (self.port, format!("http://{}", app.address));
+            builder = builder.amend(move |documents| behind_proxy(documents, port, &upstream));
         }
         if let Some(data_dir) = &self.place.data_dir {
             builder = builder.data_dir(data_dir);
@@ -184,11 +206,12 @@ impl Project {
     }
 }
 
-async fn serve(project: &Project, output: &Output) -> Result<(), StartError> {
-    let builder = project.builder()?.workers(runtime::cores());
+async fn serve(project: &Project, output: &Output) -> Result<(), Failure> {
+    let app = project.app().await?;
+    let builder = project.builder(app.as_ref())?.workers(runtime::cores());
     serve::start_logs(&builder.settings()?, Some(LOG_FILTER));
     // Listened for before anything is served, so that no signal is missed.
-    let shutdown = drain::signals()?;
+    let shutdown = drain::signals().map_err(StartError::from)?;
     let bound = builder.bind().await?;
     let greeting = project.greeting(&bound.addresses);
     if project.is_shop
@@ -198,9 +221,13 @@ async fn serve(project: &Project, output: &Output) -> Result<(), StartError> {
     }
     greet(&greeting, project.is_shop, output);
     let show = tokio::spawn(show(bound.decisions(), *output));
+    let app = app.map(|app| tokio::spawn(app.run()));
     let ended = bound.run(shutdown).await;
     show.abort();
-    ended
+    if let Some(app) = app {
+        app.abort();
+    }
+    Ok(ended?)
 }
 
 fn greet(greeting: &Greeting, is_shop: bool, output: &Output) {
@@ -226,6 +253,22 @@ async fn show(mut decisions: Decisions, output: Output) {
             }
             Err(RecvError::Closed) => return,
         }
+    }
+}
+
+/// Puts the proxy of the shop in front of its app, on the port that was asked for.
+fn behind_proxy(documents: &mut [Document], port: Option<u16>, upstream: &str) {
+    let listen = documents
+        .first_mut()
+        .and_then(|main| main.file.listen.as_mut());
+    let Some(proxy) = listen.and_then(|listen| listen.proxy.as_mut()) else {
+        return;
+    };
+    upstream.clone_into(&mut proxy.upstream.value);
+    match port {
+        None => {}
+        Some(0) => "127.0.0.1:0".clone_into(&mut proxy.address.value),
+        Some(port) => proxy.address.value = format!("127.0.0.1:{}", port.saturating_add(3)),
     }
 }
 

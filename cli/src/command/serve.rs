@@ -46,33 +46,41 @@ pub struct ServeArgs {
 ///
 /// Returns [`Failure`] when it does not start.
 pub fn run(args: ServeArgs) -> Result<Exit, Failure> {
-    let served = runtime::block_on(async {
-        let mut builder = sidecar::Sidecar::builder(args.config)
-            .environment(environment())
-            .workers(runtime::cores())
-            .reload_on_hangup(true);
-        if let Some(data_dir) = args.data_dir {
-            builder = builder.data_dir(data_dir);
-        }
-        start_logs(&builder.settings()?, None);
-        // Listened for before anything is served, so that no signal is missed.
-        let shutdown = drain::signals()?;
-        builder.bind().await?.run(shutdown).await
-    });
+    let served = runtime::block_on(serve(args));
     finished(served)
+}
+
+async fn serve(args: ServeArgs) -> Result<(), Failure> {
+    let mut builder = sidecar::Sidecar::builder(args.config)
+        .environment(environment())
+        .workers(runtime::cores())
+        .reload_on_hangup(true);
+    if let Some(data_dir) = args.data_dir {
+        builder = builder.data_dir(data_dir);
+    }
+    start_logs(&builder.settings()?, None);
+    // Listened for before anything is served, so that no signal is missed.
+    let shutdown = drain::signals().map_err(StartError::from)?;
+    Ok(builder.bind().await?.run(shutdown).await?)
 }
 
 /// How a sidecar's run ended, as the command's end.
 pub(super) fn finished(
-    served: Result<Result<(), StartError>, std::io::Error>,
+    served: Result<Result<(), Failure>, std::io::Error>,
 ) -> Result<Exit, Failure> {
     match served {
         Ok(Ok(())) => Ok(Exit::Ok),
-        Ok(Err(err)) => Err(failure(&err)),
+        Ok(Err(failure)) => Err(failure),
         Err(err) => Err(Failure::new(
             Exit::Unexpected,
             format!("the runtime cannot start: {err}"),
         )),
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(err: StartError) -> Self {
+        failure(&err)
     }
 }
 

@@ -21,6 +21,34 @@ fn mode(path: &Path) -> u32 {
 fn the_printed_curl_lines_sign_in_allow_deny_revoke_and_refuse() {
     let dev = Dev::start();
     let ran = dev.script("try-curl.sh");
+    let answers: Vec<&str> = ran
+        .stdout
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .collect();
+    for (answer, parts) in answers.iter().zip([
+        ["welcome, rita", "(200)"],
+        [r#""deleted":"b1""#, "(200)"],
+        ["requirement_failed", "(403)"],
+        ["credential_rejected", "(401)"],
+    ]) {
+        assert!(
+            parts.iter().all(|part| answer.contains(part)),
+            "{answer}\n{ran:?}"
+        );
+    }
+    assert_eq!(answers.len(), 4, "{ran:?}");
+    assert!(
+        ran.stdout.contains("is_owner"),
+        "the reason is shown: {ran:?}"
+    );
+    assert!(ran.stdout.contains("ended 1 session"), "{ran:?}");
+}
+
+#[test]
+fn the_api_lines_sign_in_allow_deny_revoke_and_refuse() {
+    let dev = Dev::start();
+    let ran = dev.script("try-json.sh");
     let answers: Vec<Value> = ran
         .stdout
         .lines()
@@ -71,7 +99,7 @@ fn secrets_are_readable_by_their_owner_only_and_stand_in_no_output() {
     }
     let token = std::fs::read_to_string(dev.path("shop.token")).unwrap();
     assert!(!dev.ready.to_string().contains(token.trim()));
-    for name in ["try-curl.sh", "try_grpc.py"] {
+    for name in ["try-curl.sh", "try-json.sh", "try_grpc.py"] {
         let text = std::fs::read_to_string(dev.path(name)).unwrap();
         assert!(!text.contains(token.trim()), "{name}");
     }

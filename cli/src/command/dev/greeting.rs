@@ -10,6 +10,7 @@ use super::shop;
 use crate::{failure::Failure, style};
 
 const TRY_CURL: &str = include_str!("../../../demo/try-curl.sh");
+const TRY_JSON: &str = include_str!("../../../demo/try-json.sh");
 const TRY_GRPC: &str = include_str!("../../../demo/try_grpc.py");
 
 /// What is running, and where.
@@ -25,6 +26,8 @@ pub(super) struct Greeting {
     grpc: Vec<String>,
     /// JSON over HTTP.
     http: Vec<String>,
+    /// The reverse proxy.
+    proxy: Option<String>,
     /// Administration: what `SIDEGATE_ADDR` should be.
     admin: String,
     /// Health and metrics.
@@ -47,6 +50,7 @@ impl Greeting {
             temporary,
             grpc: texts(&addresses.grpc),
             http: texts(&addresses.http),
+            proxy: addresses.proxy.as_ref().map(text),
             admin: addresses.admin.as_ref().map(text).unwrap_or_default(),
             telemetry: addresses.telemetry.as_ref().map(text),
             token_file,
@@ -57,6 +61,7 @@ impl Greeting {
     pub(super) fn write_files(&self) -> Result<(), Failure> {
         for (name, text, mode) in [
             ("try-curl.sh", self.fill(TRY_CURL), 0o755),
+            ("try-json.sh", self.fill(TRY_JSON), 0o755),
             ("try_grpc.py", self.fill(TRY_GRPC), 0o644),
             ("shop.curl", self.curl_config()?, 0o600),
         ] {
@@ -82,9 +87,19 @@ impl Greeting {
     fn fill(&self, text: &str) -> String {
         text.replace("{dir}", &self.dir.display().to_string())
             .replace("{http}", &format!("http://{}", self.tcp(&self.http)))
+            .replace("{shop}", &self.shop_url())
             .replace("{grpc}", self.tcp(&self.grpc))
             .replace("{admin}", &self.admin)
             .replace("{sidegate}", &program())
+    }
+
+    /// By the name that cookies of `Secure` are sent to without TLS as well.
+    fn shop_url(&self) -> String {
+        let port = self
+            .proxy
+            .as_deref()
+            .and_then(|address| address.rsplit(':').next());
+        format!("http://localhost:{}", port.unwrap_or("7483"))
     }
 
     fn tcp<'a>(&self, addresses: &'a [String]) -> &'a str {
@@ -120,8 +135,15 @@ impl Greeting {
             Some(path) => format!("\n  caller's token  {}", path.display()),
             None => String::new(),
         };
+        let proxy = match &self.proxy {
+            Some(_) => format!(
+                "\n  the shop        {} (behind the reverse proxy)",
+                self.shop_url()
+            ),
+            None => String::new(),
+        };
         format!(
-            "{}\n  directory       {}{kept}\n  gRPC            {}\n  JSON over HTTP  {}\n  admin           {}{token}",
+            "{}\n  directory       {}{kept}\n  gRPC            {}\n  JSON over HTTP  {}\n  admin           {}{token}{proxy}",
             style::bold("Sidegate is running."),
             self.dir.display(),
             self.grpc.join(", "),
@@ -134,11 +156,12 @@ impl Greeting {
         let dir = self.dir.display();
         let program = program();
         format!(
-            "{}\n{}\n\n{}\n  python {dir}/try_grpc.py    # pip install grpcio grpcio-reflection\n\n{}\n  \
+            "{}\n{}\n\n{}\n  sh {dir}/try-json.sh\n\n{}\n  python {dir}/try_grpc.py    # pip install grpcio grpcio-reflection\n\n{}\n  \
              {program} can \"DELETE /books/b1\" --config {dir}/sidegate.yaml --as rita --explain\n  \
              {program} can \"DELETE /books/b2\" --config {dir}/sidegate.yaml --as rita --explain",
             style::bold(&format!("curl (also: sh {dir}/try-curl.sh)")),
             indent(&self.fill(TRY_CURL)),
+            style::bold("curl, by the API that apps call"),
             style::bold("Python over gRPC"),
             style::bold("sidegate"),
         )
