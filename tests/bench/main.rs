@@ -10,8 +10,12 @@
     reason = "a bench reports by its figures, and ends where it cannot"
 )]
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+mod ask;
 mod decide;
 mod floor;
 mod load;
@@ -33,9 +37,18 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["transport", sidegated] => runtime.block_on(transport::run(PathBuf::from(sidegated))),
         ["floor", answer] => runtime.block_on(floor::serve(answer)),
+        ["write", folder] => drop(scene::write(Path::new(folder))),
+        ["ask", address, count, answer] => {
+            let count = count.parse().unwrap();
+            runtime.block_on(ask::sidegate(address, count, Path::new(answer)));
+        }
+        ["ask", address, count] => runtime.block_on(ask::floor(address, count.parse().unwrap())),
         ["decide", kind, count] => runtime.block_on(decide::run(kind, count.parse().unwrap())),
         _ => {
-            eprintln!("usage: sidegate-bench transport SIDEGATED | floor FILE | decide KIND COUNT");
+            eprintln!(
+                "usage: sidegate-bench transport SIDEGATED | floor FILE | decide KIND COUNT\n       \
+                 sidegate-bench write FOLDER | ask ADDRESS COUNT [FILE]"
+            );
             return ExitCode::from(2);
         }
     }
