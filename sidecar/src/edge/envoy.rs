@@ -11,9 +11,9 @@ use std::{sync::Arc, time::Duration};
 use auth_core::{
     caller::{Caller, Grant},
     decision::{Answer, Reason, ReasonCode},
-    decision_point::DecisionPoint,
+    decision_point::{DecisionPoint, WireProfile},
     outcome::Outcome,
-    wire::WireKind,
+    wire::{Call, WireKind},
 };
 use http::StatusCode;
 use proto::envoy::service::auth::v3::{
@@ -25,7 +25,7 @@ use super::{
     access,
     deadline::{DEFAULT_MAX, Deadline},
 };
-use extract::{Asked, Refusal};
+use extract::{Body, Refusal};
 use render::Client;
 
 mod extract;
@@ -107,25 +107,31 @@ impl<D: DecisionPoint> EnvoyEdge<D> {
         let Ok(profile) = deadline.result(self.point.profile(&kind)).await else {
             return self.failed(client);
         };
-        let asked = match described.call(&profile, &self.caller.tenant) {
+        let mut asked = match described.call(&profile, &self.caller.tenant) {
             Ok(asked) => asked,
             Err(refusal) => return refused(client, &refusal),
         };
-        let Asked {
-            mut call,
-            named,
-            remove,
-        } = asked;
-        if let Err(status) = access::call(&self.caller, &mut call) {
+        if let Err(status) = access::call(&self.caller, &mut asked.call) {
             let refusal = Refusal::new(StatusCode::FORBIDDEN, status.message());
             return refused(client, &refusal);
         }
-        match deadline
-            .answer(self.point.authorize(&self.caller, call))
-            .await
-        {
-            Ok(answer) => self.render(client, &named.hold(answer), remove),
+        let decided = self.decide(asked.call, asked.body, &profile);
+        match deadline.answer(decided).await {
+            Ok(answer) => self.render(client, &asked.named.hold(answer), asked.remove),
             Err(_) => self.failed(client),
+        }
+    }
+
+    /// Session and scopes decide before a body is read (DESIGN section 3).
+    async fn decide(&self, call: Call, body: Option<Body>, profile: &WireProfile) -> Answer {
+        let again = body.map(|body| (body, call.clone()));
+        let answer = self.point.authorize(&self.caller, call).await;
+        match again {
+            Some((body, call)) if answer.reason.code == ReasonCode::DataNeeded => {
+                let call = body.give(call, &answer, profile);
+                self.point.authorize(&self.caller, call).await
+            }
+            _ => answer,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What all HTTP edges share: what a client presents, what an app is told, how a refusal reads.
 
+pub mod body;
 pub mod extract;
 pub mod forwarded;
 pub mod identity;

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use auth_core::{
+    decision_point::DecisionPoint as _,
     outcome::Outcome,
     store::Store,
     wire::{Call, CredentialSource, WireKind},
@@ -21,6 +22,7 @@ use tonic::transport::Channel;
 use super::{
     Asked, Front, Observed, Reply, Write,
     forward_auth::updates,
+    proxy::is_body,
     server::{Server, tcp},
 };
 use crate::{
@@ -43,6 +45,8 @@ pub struct Envoy {
     server: Server,
     channel: Channel,
     form: Form,
+    /// The fields that a body has under their own names.
+    bodies: Vec<String>,
 }
 
 impl Envoy {
@@ -51,7 +55,10 @@ impl Envoy {
         let server = Server::start(file).await;
         let address = format!("http://{}", tcp(&server.addresses.envoy));
         let channel = Channel::from_shared(address).unwrap().connect_lazy();
+        let profile = server.engine.profile(&WireKind::Http).await;
+        let own = profile.data.iter().filter(|(_, field, path)| field == path);
         Self {
+            bodies: own.map(|(_, field, _)| field.clone()).collect(),
             server,
             channel,
             form,
@@ -65,16 +72,18 @@ impl Front for Envoy {
         "envoy"
     }
 
-    /// Single HTTP and gRPC calls without a body. Several lines of cookies are not told apart from
+    /// Single HTTP calls, with what their bodies hold, and gRPC calls without. Several lines of cookies are not told apart from
     /// one by whoever joins them with a comma.
     fn carries(&self, case: &Case) -> bool {
         let Some(call) = &case.call else {
             return false;
         };
-        let is_plain = call.data.is_none()
+        let body = call.data.as_ref();
+        let is_body = body.is_none_or(|data| call.http.is_some() && is_body(&self.bodies, data));
+        let is_plain = is_body
             && call.data_text.is_none()
+            && (call.data_complete.is_none() || call.data.is_none())
             && !call.data_pending
-            && call.data_complete.is_none()
             && call.accepts.is_none()
             && call.caller.is_none()
             && call.tenant.is_none()
@@ -127,6 +136,7 @@ fn request(call: &Call, form: Form) -> CheckRequest {
     let headers = headers(call);
     match form {
         Form::Raw => {
+            http.raw_body = call.data_json.clone();
             let entry = |(key, raw_value)| HeaderValue {
                 key,
                 raw_value,
@@ -135,7 +145,10 @@ fn request(call: &Call, form: Form) -> CheckRequest {
             let headers = headers.into_iter().map(entry).collect();
             http.header_map = Some(HeaderMap { headers });
         }
-        Form::Joined => http.headers = joined(headers),
+        Form::Joined => {
+            http.body = call.data_json.clone();
+            http.headers = joined(headers);
+        }
     }
     let address = Address {
         socket_address: Some(SocketAddress {
@@ -168,6 +181,9 @@ fn headers(call: &Call) -> Vec<(String, Bytes)> {
             (name.to_owned(), credential.value.clone())
         })
         .collect();
+    if !call.data_json.is_empty() {
+        headers.push(("content-type".to_owned(), "application/json".into()));
+    }
     if call.kind == WireKind::Grpc {
         headers.push(("content-type".to_owned(), "application/grpc".into()));
     }

@@ -117,13 +117,13 @@ fn carries_call(world: &World, bodies: &[String], call: &CallFile) -> bool {
     is_plain && fits && line_fits && call.host.as_deref().is_none_or(is_header)
 }
 
-/// Calls, with at most one write after each.
 /// Whether all of the data is what a body declares under its own name.
-fn is_body(bodies: &[String], data: &Value) -> bool {
+pub(super) fn is_body(bodies: &[String], data: &Value) -> bool {
     let fields = data.as_object();
     fields.is_some_and(|fields| fields.keys().all(|name| bodies.contains(name)))
 }
 
+/// Calls, with at most one write after each.
 fn carries_steps(world: &World, bodies: &[String], steps: &[Step]) -> bool {
     let mut may_write = false;
     steps.iter().all(|step| {

@@ -4,23 +4,31 @@
 use std::collections::HashMap;
 
 use auth_core::{
+    decision::Answer,
     decision_point::WireProfile,
     session::Tenant,
     wire::{self, Call, Deliverable, SessionView, WireKind},
 };
-use http::{Method, StatusCode};
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, header};
 use proto::envoy::service::auth::v3::{CheckRequest, HttpRequest, Peer};
 
 use super::{
     Named, headers, peer, query,
     render::{Client, Remove},
 };
-use crate::edge::http::extract::{self, TooLarge};
+use crate::edge::http::{
+    body,
+    extract::{self, TooLarge},
+};
 
 /// The context extension that names the operation of a route.
 const OPERATION: &str = "operation";
 /// The context extension that names its tags.
 const TAGS: &str = "tags";
+
+/// By which Envoy says whether it cut a body.
+const PARTIAL: &str = "x-envoy-auth-partial-body";
 
 /// A request that makes no sense, or says too much.
 #[derive(Debug)]
@@ -61,6 +69,40 @@ pub(super) struct Asked {
     pub(super) named: Named,
     /// What an allow takes away from the request.
     pub(super) remove: Remove,
+    /// What the call may wait for.
+    pub(super) body: Option<Body>,
+}
+
+/// A whole body that data can be read from.
+#[derive(Debug)]
+pub(super) struct Body {
+    headers: HeaderMap,
+    bytes: Bytes,
+}
+
+impl Body {
+    /// The call again, with what it declares of its body: `answer` waits for that.
+    pub(super) fn give(&self, call: Call, answer: &Answer, profile: &WireProfile) -> Call {
+        let content_type = body::readable(&self.headers).unwrap_or_default();
+        body::with_data(call, answer, profile, content_type, &self.bytes)
+    }
+}
+
+/// Whether the body is there, in full. One that is empty may be one that Envoy was not told to hand
+/// over, and what a header says of that may be the client's own word.
+fn is_whole(headers: &HeaderMap, body: &[u8]) -> bool {
+    let cut = headers
+        .get_all(PARTIAL)
+        .iter()
+        .any(|value| value != "false");
+    let shorter = headers
+        .get_all(header::CONTENT_LENGTH)
+        .iter()
+        .any(|length| {
+            let length = length.to_str().ok().and_then(|length| length.parse().ok());
+            length != Some(body.len())
+        });
+    !body.is_empty() && body.len() <= wire::MAX_DATA_BYTES && !cut && !shorter
 }
 
 /// A request by HTTP, as Envoy describes it.
@@ -117,6 +159,13 @@ impl Described {
             WireKind::Grpc => "",
             _ => text("method", &self.http.method)?,
         };
+        // `body` holds text and `raw_body` bytes, as the operator wants them.
+        let body = match self.http.raw_body.is_empty() {
+            true => self.http.body.clone(),
+            false => self.http.raw_body.clone(),
+        };
+        let is_readable = is_whole(&headers, &body) && body::readable(&headers).is_some();
+        let waits = is_readable && kind == WireKind::Http;
         let call = Call {
             tenant: tenant.clone(),
             authority: text("host", &self.http.host)?.to_owned(),
@@ -129,6 +178,7 @@ impl Described {
                 ..Deliverable::default()
             },
             data_complete: false,
+            data_pending: waits,
             view: SessionView::Full,
             ..Call::new(kind, method, target)
         };
@@ -142,6 +192,10 @@ impl Described {
                 headers: headers::to_remove(&headers),
                 query: query::to_remove(target, &profile.query_parameters),
             },
+            body: waits.then_some(Body {
+                headers,
+                bytes: body,
+            }),
         })
     }
 }

@@ -1,17 +1,17 @@
 //! What a decision needs of a body: read, bounded, and then sent on as it came.
 
 use auth_core::{
-    body::{self, BodyError},
     decision::Answer,
     decision_point::WireProfile,
     wire::{Call, MAX_DATA_BYTES},
 };
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use tonic::body::Body;
 
 use super::call::Refusal;
+use crate::edge::http::body;
 
 /// Reads the body that a decision waits for: the same call, with what it declares of the body, and
 /// the body to send on.
@@ -26,45 +26,15 @@ pub(super) async fn read(
         data_pending: false,
         ..call
     };
-    let Some(content_type) = readable(headers) else {
+    let Some(content_type) = body::readable(headers) else {
         return Ok((call, unread));
     };
     let bytes = collected(unread).await?;
-    let operation = answer.operation.as_deref().unwrap_or_default();
-    let declared = profile
-        .data
-        .iter()
-        .filter(|(name, _, _)| **name == *operation);
-    let fields: Vec<_> = declared
-        .map(|(_, field, path)| (field.as_str(), path.as_str()))
-        .collect();
-    let call = match body::data_json(&bytes, content_type, &fields) {
-        Ok(data_json) => Call {
-            data_json,
-            data_complete: true,
-            ..call
-        },
-        Err(BodyError::Unreadable) => call,
-        // What makes no sense is for the rules to refuse, in the words that every edge has.
-        Err(BodyError::Invalid(_)) => Call {
-            data_json: Bytes::from_static(b"!"),
-            ..call
-        },
-    };
+    let call = body::with_data(call, answer, profile, content_type, &bytes);
     Ok((
         call,
         Body::new(Full::new(bytes).map_err(|never| match never {})),
     ))
-}
-
-/// The media type of a body that can be read; what is packed cannot.
-fn readable(headers: &HeaderMap) -> Option<&[u8]> {
-    let mut types = headers.get_all(header::CONTENT_TYPE).iter();
-    let (Some(content_type), None) = (types.next(), types.next()) else {
-        return None;
-    };
-    let is_plain = !headers.contains_key(header::CONTENT_ENCODING);
-    (is_plain && body::is_readable(content_type.as_bytes())).then(|| content_type.as_bytes())
 }
 
 async fn collected(unread: Body) -> Result<Bytes, Refusal> {

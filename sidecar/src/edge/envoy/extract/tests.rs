@@ -249,6 +249,41 @@ fn what_is_no_request_by_http_is_none() {
 }
 
 #[test]
+fn r24_a_call_waits_for_a_body_that_is_there_in_full() {
+    let json = ("content-type", "application/json");
+    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(wire::MAX_DATA_BYTES));
+    for (body, headers, waits) in [
+        ("{}", &[json][..], true),
+        ("{}", &[json, ("content-length", "2")], true),
+        ("{}", &[json, ("x-envoy-auth-partial-body", "false")], true),
+        ("{}", &[json, ("x-envoy-auth-partial-body", "true")], false),
+        ("{}", &[json, ("content-length", "3")], false),
+        ("{}", &[json, ("content-length", "x")], false),
+        ("{}", &[json, json], false),
+        ("{}", &[json, ("content-encoding", "gzip")], false),
+        ("{}", &[("content-type", "text/plain")], false),
+        ("{}", &[("content-type", "application/grpc")], false),
+        // Nobody says that there is none, and a client may say so of one that Envoy kept.
+        ("", &[json, ("x-envoy-auth-partial-body", "false")], false),
+        (&long, &[json], false),
+    ] {
+        for (form, raw) in [(Form::Joined, true), (Form::Raw, false)] {
+            let mut http = request(form, headers);
+            http.method = "POST".into();
+            match raw {
+                true => http.raw_body = body.to_owned().into(),
+                false => http.body = body.to_owned().into(),
+            }
+            let asked = asked(http, &[]).unwrap();
+            let shown = format!("{body:.9} {headers:?} {form:?}");
+            assert_eq!(asked.call.data_pending, waits, "{shown}");
+            assert_eq!(asked.body.is_some(), waits, "{shown}");
+            assert!(!asked.call.data_complete, "{shown}");
+        }
+    }
+}
+
+#[test]
 fn the_routes_own_words_are_read() {
     let http = request(Form::Joined, &[]);
     let Asked { named, .. } = asked(http.clone(), &[("operation", "delete_book")]).unwrap();
