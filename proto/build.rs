@@ -16,7 +16,10 @@ const FILES: [&str; 5] = [
 ];
 
 /// What Envoy asks and is answered. It is no part of our contract, and has a descriptor of its own.
-const ENVOY_FILES: [&str; 1] = ["envoy/service/auth/v3/external_auth.proto"];
+const ENVOY_FILES: [&str; 2] = [
+    "envoy/service/auth/v3/external_auth.proto",
+    "envoy/service/ext_proc/v3/external_processor.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=sidegate");

@@ -31,6 +31,25 @@ pub mod service {
             include!(concat!(env!("OUT_DIR"), "/envoy.service.auth.v3.debug.rs"));
         }
     }
+
+    /// Package `envoy.service.ext_proc`.
+    pub mod ext_proc {
+        /// External processing: package `envoy.service.ext_proc.v3`.
+        #[allow(
+            missing_docs,
+            unreachable_pub,
+            clippy::all,
+            clippy::missing_errors_doc,
+            reason = "generated code"
+        )]
+        pub mod v3 {
+            tonic::include_proto!("envoy.service.ext_proc.v3");
+            include!(concat!(
+                env!("OUT_DIR"),
+                "/envoy.service.ext_proc.v3.debug.rs"
+            ));
+        }
+    }
 }
 
 /// The encoded `FileDescriptorSet` of these messages, for reflection.

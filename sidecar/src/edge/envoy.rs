@@ -32,6 +32,7 @@ mod extract;
 mod headers;
 mod metadata;
 mod peer;
+pub mod process;
 mod query;
 mod render;
 
@@ -41,6 +42,12 @@ pub enum EnvoyError {
     /// The caller may not ask for decisions.
     #[error("caller `{caller}` lacks the grant `authorize`, which Envoy's edge needs")]
     GrantMissing {
+        /// The caller.
+        caller: String,
+    },
+    /// The caller may not write sessions.
+    #[error("caller `{caller}` lacks the grant `session.self`, which writing sessions needs")]
+    MayNotWrite {
         /// The caller.
         caller: String,
     },

@@ -3,9 +3,13 @@
 
 use std::sync::Arc;
 
-use auth_core::{clock::Clock, decision_point::DecisionPoint, policy::settings};
+use auth_core::{caller::Grant, clock::Clock, decision_point::DecisionPoint, policy::settings};
 use proto::envoy::{
-    FILE_DESCRIPTOR_SET, service::auth::v3::authorization_server::AuthorizationServer,
+    FILE_DESCRIPTOR_SET,
+    service::{
+        auth::v3::authorization_server::AuthorizationServer,
+        ext_proc::v3::external_processor_server::ExternalProcessorServer,
+    },
 };
 use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
@@ -14,7 +18,7 @@ use super::{Addresses, DATA_SOCKET_MODE, routes, timed::Timed};
 use crate::{
     builder::StartError,
     edge::{
-        envoy::EnvoyEdge,
+        envoy::{EnvoyEdge, process::ProcessEdge},
         forward_auth::{self, ForwardAuth},
         proxy::{self, Proxy},
     },
@@ -93,10 +97,20 @@ impl<D: DecisionPoint> Edges<D> {
             edges.proxy = Some(proxy::Service::new(edge));
         }
         if let Some(settings) = &listen.envoy {
-            let caller = Arc::clone(&settings.caller);
-            let edge = EnvoyEdge::new(Arc::clone(point), caller, settings.error_response)?;
+            let caller = &settings.caller;
+            let edge = EnvoyEdge::new(
+                Arc::clone(point),
+                Arc::clone(caller),
+                settings.error_response,
+            )?;
             let service = AuthorizationServer::new(edge).max_decoding_message_size(MAX_CHECK_BYTES);
-            let routes = routes::common(health, FILE_DESCRIPTOR_SET)?.add_service(service);
+            let mut routes = routes::common(health, FILE_DESCRIPTOR_SET)?.add_service(service);
+            // Without the grant there is nobody to write: Envoy is then told so, and withholds.
+            if caller.may(Grant::SessionSelf) {
+                let (point, clock) = (Arc::clone(point), Arc::clone(clock));
+                let edge = ProcessEdge::new(point, clock, Arc::clone(caller))?;
+                routes = routes.add_service(ExternalProcessorServer::new(edge));
+            }
             edges.envoy = Some(routes::timed(routes));
         }
         Ok(edges)

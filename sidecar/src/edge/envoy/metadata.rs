@@ -3,11 +3,17 @@
 
 use auth_core::decision::Answer;
 use prost_types::{Struct, Value, value::Kind};
+use proto::envoy::service::ext_proc::v3::Metadata;
 
+use super::process::Issued;
 use crate::edge::http::identity;
 
 /// The handle of the call, for `ext_proc`; with an allow only.
 const CALL: &str = "call";
+/// Names the decision in logs.
+const DECISION_ID: &str = "decision_id";
+/// The filter whose metadata this is.
+const FILTER: &str = "envoy.filters.http.ext_authz";
 
 /// The facts of a decision; what is not known is left out.
 pub(super) fn of(answer: &Answer) -> Struct {
@@ -16,7 +22,7 @@ pub(super) fn of(answer: &Answer) -> Struct {
     let facts = [
         ("outcome", Some(answer.outcome().as_str().to_owned())),
         ("reason", Some(answer.reason.code.as_str().to_owned())),
-        ("decision_id", Some(answer.decision_id.clone())),
+        (DECISION_ID, Some(answer.decision_id.clone())),
         ("operation", answer.operation.as_deref().map(str::to_owned)),
         ("principal", principal.map(ToString::to_string)),
         (
@@ -38,5 +44,18 @@ pub(super) fn of(answer: &Answer) -> Struct {
 fn text(text: String) -> Value {
     Value {
         kind: Some(Kind::StringValue(text)),
+    }
+}
+
+/// What was issued for a request, as Envoy hands it on. It is Envoy's word, and no client's.
+pub(super) fn issued(metadata: Option<&Metadata>) -> Issued {
+    let facts = metadata.and_then(|metadata| metadata.filter_metadata.get(FILTER));
+    let fact = |name| match &facts?.fields.get(name)?.kind {
+        Some(Kind::StringValue(text)) => Some(text),
+        _ => None,
+    };
+    Issued {
+        call: fact(CALL).and_then(|call| identity::decoded_call(call.as_bytes())),
+        decision_id: fact(DECISION_ID).cloned().unwrap_or_default(),
     }
 }

@@ -2,6 +2,7 @@
 
 use auth_core::{decision::Answer, live::Session};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header::InvalidHeaderValue};
 use serde_json::{Value, json};
 
@@ -70,6 +71,12 @@ pub fn headers(answer: &Answer) -> Result<[(HeaderName, HeaderValue); 5], Invali
 #[must_use]
 pub fn encoded_call(call: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(call)
+}
+
+/// The handle that `Sidegate-Call` has; `None` when it is none.
+#[must_use]
+pub fn decoded_call(call: &[u8]) -> Option<Bytes> {
+    URL_SAFE_NO_PAD.decode(call).ok().map(Bytes::from)
 }
 
 /// The subject's id, for principals of the default namespace only (R23): a header that held the id

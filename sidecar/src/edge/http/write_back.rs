@@ -18,7 +18,7 @@ use auth_core::{
 use aws_lc_rs::constant_time;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::Deserialize;
 
 use super::identity::CALL;
@@ -208,6 +208,70 @@ fn clear_scope(value: &[u8]) -> Result<ClearScope, String> {
         b"all" => Ok(ClearScope::All),
         _ => Err("it is `this`, `others` or `all`".to_owned()),
     }
+}
+
+/// What a browser shall forget of who has logged out.
+pub const FORGET: HeaderValue = HeaderValue::from_static("\"cache\", \"storage\"");
+/// The header that says so.
+pub const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// An app's answer, as far as it may change the session.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// Its header, or its trailers.
+    pub headers: &'a HeaderMap,
+    /// The handle that was issued for its request.
+    pub issued: Option<&'a Bytes>,
+    /// Names the request.
+    pub request_id: &'a str,
+    /// Whether the app failed.
+    pub failed: bool,
+}
+
+/// What was written of the session.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// What must happen on the wire.
+    pub updates: Vec<WireUpdate>,
+    /// Whether the present session has ended.
+    pub logs_out: bool,
+}
+
+/// Whether an answer asks for a change.
+#[must_use]
+pub fn asks(headers: &HeaderMap) -> bool {
+    [SET, PATCH, CLEAR]
+        .iter()
+        .any(|name| headers.contains_key(name))
+}
+
+/// Makes the change that an answer asks for, if any. An app that failed changes nothing but may log
+/// out (R11).
+///
+/// # Errors
+///
+/// Returns [`WriteError`]; nothing has then changed, and the client gets nothing of the answer.
+pub async fn perform<D: DecisionPoint>(
+    point: &D,
+    caller: &Caller,
+    answered: &Answered<'_>,
+    now: Timestamp,
+) -> Result<Written, WriteError> {
+    let issued = answered.issued.map(|call| &call[..]);
+    let Some(change) = read(answered.headers, issued, now)? else {
+        return Ok(Written::default());
+    };
+    if answered.failed && !matches!(change, Change::Clear(_)) {
+        tracing::info!(
+            decision_id = answered.request_id,
+            "the app failed: what it wrote to the session does not apply"
+        );
+        return Ok(Written::default());
+    }
+    let logs_out = matches!(change, Change::Clear(ClearScope::This | ClearScope::All));
+    let call = answered.issued.cloned().unwrap_or_default();
+    let updates = apply(point, caller, call, change, answered.request_id).await?;
+    Ok(Written { updates, logs_out })
 }
 
 /// Makes a change. `request_id` names the request, so that it is made once.

@@ -1,0 +1,201 @@
+//! Envoy's external processing (`ext_proc` v3): keeps what the app's answer changes in the session
+//! (R11, R26).
+//!
+//! The handle that was issued for a request comes with its response, in the metadata that
+//! [`EnvoyEdge`](super::EnvoyEdge) gave Envoy and that no client can write. Apps that speak gRPC
+//! write in their trailers, where they also say whether they failed; others in their header. What
+//! cannot be written withholds the app's answer.
+
+use std::{sync::Arc, time::Duration};
+
+use auth_core::{
+    caller::{Caller, Grant},
+    clock::Clock,
+    decision_point::DecisionPoint,
+};
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use http::HeaderMap;
+use proto::envoy::service::ext_proc::v3::{
+    BodyResponse, HeadersResponse, ProcessingRequest, ProcessingResponse, TrailersResponse,
+    external_processor_server::ExternalProcessor, processing_request::Request as Part,
+    processing_response::Response as Reply,
+};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
+
+use super::{EnvoyError, metadata};
+use crate::edge::{
+    deadline::{DEFAULT_MAX, Deadline},
+    http::write_back::{self, WriteError, Written},
+};
+
+mod message;
+
+/// Writes sessions behind Envoy, through `D`.
+#[derive(Debug)]
+pub struct ProcessEdge<D> {
+    shared: Arc<Shared<D>>,
+}
+
+struct Shared<D> {
+    point: Arc<D>,
+    clock: Arc<dyn Clock>,
+    caller: Arc<Caller>,
+    max: Duration,
+}
+
+impl<D> std::fmt::Debug for Shared<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("caller", &self.caller.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<D: DecisionPoint> ProcessEdge<D> {
+    /// Writes on behalf of `caller`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`EnvoyError`] when the caller may not write.
+    pub fn new(
+        point: Arc<D>,
+        clock: Arc<dyn Clock>,
+        caller: Arc<Caller>,
+    ) -> Result<Self, EnvoyError> {
+        if !caller.may(Grant::SessionSelf) {
+            let caller = caller.name.to_string();
+            return Err(EnvoyError::MayNotWrite { caller });
+        }
+        let shared = Shared {
+            point,
+            clock,
+            caller,
+            max: DEFAULT_MAX,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+impl<D: DecisionPoint> Shared<D> {
+    /// The answer to one message; `None` when it says nothing that is known here.
+    async fn answer(&self, message: ProcessingRequest) -> Option<ProcessingResponse> {
+        let issued = metadata::issued(message.metadata_context.as_ref());
+        let reply = match message.request? {
+            Part::RequestHeaders(_) => Reply::RequestHeaders(HeadersResponse::default()),
+            Part::ResponseHeaders(part) => {
+                let (headers, status) = message::read(part.headers.unwrap_or_default());
+                self.header(&headers, status, &issued).await
+            }
+            Part::ResponseTrailers(part) => {
+                let (trailers, _) = message::read(part.trailers.unwrap_or_default());
+                self.trailers(&trailers, &issued).await
+            }
+            Part::RequestBody(_) => Reply::RequestBody(BodyResponse::default()),
+            Part::ResponseBody(_) => Reply::ResponseBody(BodyResponse::default()),
+            Part::RequestTrailers(_) => Reply::RequestTrailers(TrailersResponse::default()),
+        };
+        Some(ProcessingResponse {
+            response: Some(reply),
+        })
+    }
+
+    /// The header of an answer. One of gRPC with a status is all of it; without one it is not known
+    /// yet whether the app failed, so that nothing may be written there.
+    async fn header(&self, headers: &HeaderMap, status: u16, issued: &Issued) -> Reply {
+        let is_grpc = message::is_grpc(headers);
+        let failed = match (is_grpc, message::grpc_failed(headers)) {
+            (true, Some(failed)) => failed,
+            (true, None) => {
+                if write_back::asks(headers) {
+                    tracing::warn!("a gRPC app writes in its trailers: its header was refused");
+                    return message::withheld(true);
+                }
+                false
+            }
+            (false, _) => status >= 500,
+        };
+        match self.write(headers, failed, issued).await {
+            Some(written) => match message::changes(headers, &written) {
+                Some(changes) => Reply::ResponseHeaders(message::header(changes)),
+                None => message::withheld(is_grpc),
+            },
+            None => message::withheld(is_grpc),
+        }
+    }
+
+    /// Trailers: those of gRPC may write, others have nothing of ours.
+    async fn trailers(&self, trailers: &HeaderMap, issued: &Issued) -> Reply {
+        let written = match message::grpc_failed(trailers) {
+            Some(failed) => self.write(trailers, failed, issued).await,
+            None => Some(Written::default()),
+        };
+        let changes = written.and_then(|written| message::changes(trailers, &written));
+        match changes {
+            Some(changes) => Reply::ResponseTrailers(message::trailers(changes)),
+            None => message::withheld(true),
+        }
+    }
+
+    /// Writes what is asked for; `None` when it cannot be written.
+    async fn write(&self, asked: &HeaderMap, failed: bool, issued: &Issued) -> Option<Written> {
+        let deadline = Deadline::of(&MetadataMap::new(), self.max);
+        let (point, caller, now) = (&*self.point, &self.caller, self.clock.now());
+        let request = write_back::Answered {
+            headers: asked,
+            issued: issued.call.as_ref(),
+            request_id: &issued.decision_id,
+            failed,
+        };
+        let written = write_back::perform(point, caller, &request, now);
+        match deadline.result(written).await {
+            Ok(Ok(written)) => Some(written),
+            Ok(Err(error)) => {
+                not_written(issued, &error);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+fn not_written(issued: &Issued, error: &WriteError) {
+    tracing::warn!(
+        decision_id = issued.decision_id,
+        %error,
+        "the app's change of the session was refused, and its answer withheld"
+    );
+}
+
+/// What was issued for the request that is answered.
+#[derive(Default)]
+pub(super) struct Issued {
+    pub(super) call: Option<Bytes>,
+    pub(super) decision_id: String,
+}
+
+#[tonic::async_trait]
+impl<D: DecisionPoint> ExternalProcessor for ProcessEdge<D> {
+    type ProcessStream = BoxStream<'static, Result<ProcessingResponse, Status>>;
+
+    async fn process(
+        &self,
+        request: Request<Streaming<ProcessingRequest>>,
+    ) -> Result<Response<Self::ProcessStream>, Status> {
+        let start = Some((Arc::clone(&self.shared), request.into_inner()));
+        let answers = stream::unfold(start, |state| async move {
+            let (edge, mut messages) = state?;
+            match messages.message().await {
+                Ok(Some(message)) => match edge.answer(message).await {
+                    Some(answer) => Some((Ok(answer), Some((edge, messages)))),
+                    None => Some((Err(Status::invalid_argument("no part is named")), None)),
+                },
+                Ok(None) => None,
+                Err(status) => Some((Err(status), None)),
+            }
+        });
+        Ok(Response::new(answers.boxed()))
+    }
+}
