@@ -14,3 +14,5 @@ mod answers;
 mod closed;
 #[path = "behind_envoy/scene.rs"]
 mod scene;
+#[path = "behind_envoy/writes.rs"]
+mod writes;

@@ -30,7 +30,7 @@ listen:
   envoy: { address: "127.0.0.1:0", caller: edge, error_response: ERRORS }
 store: { memory: {} }
 callers:
-  edge: { uid: 4711, may: [ authorize ] }
+  edge: { uid: 4711, may: [ authorize, session.self ], sign_in: [ local ] }
 strategies:
   - bearer: { opaque: true, tokens: [ { token_file: ./batch.token, subject: batch } ] }
   - api_key: { header: x-api-key, query: key }
@@ -40,6 +40,9 @@ hosts: [ books.example ]
 checks:
   never: session.subject == "nobody"
 operations:
+  login: { session: optional, writes: sign_in, http: POST /login }
+  theme: { writes: attributes, http: POST /theme }
+  logout: { http: POST /logout }
   open: { session: none, http: GET /open }
   either: { session: optional, http: GET /either }
   closed: { http: GET /closed, grpc: books.v1.Books/Get }
@@ -57,6 +60,8 @@ pub(crate) struct Setup {
     pub(crate) fails_open: bool,
     /// Whether our configuration makes an error of what could not be decided.
     pub(crate) error_response: bool,
+    /// Whether it has us look at responses.
+    pub(crate) writes: bool,
     /// What the route is said to be.
     pub(crate) operation: Option<&'static str>,
 }
@@ -68,6 +73,7 @@ impl Default for Setup {
             strips: true,
             fails_open: false,
             error_response: false,
+            writes: false,
             operation: None,
         }
     }
@@ -174,11 +180,16 @@ fn bootstrap(setup: Setup, port: u16, app: SocketAddr, sidecar: SocketAddr) -> S
         true => STRIP,
         false => "",
     };
+    let process = match setup.writes {
+        true => PROCESS,
+        false => "",
+    };
     let named = setup.operation.map_or_else(String::new, |operation| {
         NAMED.replace("OPERATION", operation)
     });
     BOOTSTRAP
         .replace("STRIP", strip)
+        .replace("PROCESS", process)
         .replace("NAMED", &named)
         .replace("RAW_HEADERS", &setup.raw_headers.to_string())
         .replace("FAILS_OPEN", &setup.fails_open.to_string())
@@ -193,6 +204,15 @@ const STRIP: &str = r#"- name: strip
               mutations:
                 request_mutations: [ { remove_on_match: { key_matcher: { prefix: sidegate } } } ]
                 response_mutations: [ { remove_on_match: { key_matcher: { prefix: sidegate } } } ]"#;
+
+const PROCESS: &str = r#"- name: envoy.filters.http.ext_proc
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.ext_proc.v3.ExternalProcessor
+              grpc_service: { envoy_grpc: { cluster_name: sidecar } }
+              status_on_error: { code: ServiceUnavailable }
+              message_timeout: 5s
+              processing_mode: { request_header_mode: SEND, response_header_mode: SEND, response_trailer_mode: SEND }
+              metadata_options: { forwarding_namespaces: { untyped: [ envoy.filters.http.ext_authz ] } }"#;
 
 const NAMED: &str = r#"typed_per_filter_config:
                   envoy.filters.http.ext_authz:
@@ -219,6 +239,7 @@ static_resources:
                 NAMED
           http_filters:
           STRIP
+          PROCESS
           - name: envoy.filters.http.ext_authz
             typed_config:
               "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
