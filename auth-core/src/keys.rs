@@ -10,6 +10,7 @@ use aws_lc_rs::{
 };
 
 use crate::{
+    assertion::AssertionKey,
     principal::Principal,
     random::{Random, RandomError},
     session::Tenant,
@@ -44,7 +45,7 @@ impl MasterKey {
     }
 
     /// A key for one purpose (HMAC-SHA-256 as a KDF, NIST SP 800-108 with one block).
-    fn derive(&self, purpose: &str) -> [u8; 32] {
+    pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.0);
         let mut bytes = [0; 32];
         bytes.copy_from_slice(hmac::sign(&key, purpose.as_bytes()).as_ref());
@@ -63,6 +64,7 @@ pub struct Keyring {
     sealing: Vec<LessSafeKey>,
     shard: hmac::Key,
     signing: Vec<hmac::Key>,
+    assertion: Vec<AssertionKey>,
     nonces: Mutex<Nonces>,
 }
 
@@ -111,6 +113,7 @@ impl Keyring {
             sealing,
             shard,
             signing,
+            assertion: all().filter_map(AssertionKey::of).collect(),
             nonces: Mutex::new(Nonces::new()),
         }
     }
@@ -160,6 +163,19 @@ impl Keyring {
             [first, second, ..] => [*first, *second],
             _ => [0, 0],
         }
+    }
+
+    /// The key that signs assertions for apps.
+    #[must_use]
+    pub fn assertion_key(&self) -> Option<&AssertionKey> {
+        self.assertion.first()
+    }
+
+    /// What apps verify assertions with: a JWK set (RFC 7517 section 5).
+    #[must_use]
+    pub fn assertion_jwks(&self) -> serde_json::Value {
+        let keys: Vec<_> = self.assertion.iter().map(AssertionKey::jwk).collect();
+        serde_json::json!({ "keys": keys })
     }
 
     /// Signs a cursor that clients carry around.

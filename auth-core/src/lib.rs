@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod assertion;
 pub mod authority;
 pub mod body;
 pub mod call;

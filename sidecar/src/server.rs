@@ -252,12 +252,14 @@ impl Bound {
             serve::start(listener, Protocol::Any, callers.clone(), http.clone(), data);
         }
         let (engine, listen) = (&self.parts.engine, &self.parts.settings.listen);
+        let of_engine = (engine.clock(), engine.keys());
         match &self.parts.settings.remote {
-            None => Edges::new(engine, engine.clock(), listen, &running.health)?
-                .start(listeners.edges, data),
+            None => {
+                Edges::new(engine, of_engine, listen, &running.health)?.start(listeners.edges, data)
+            }
             Some(remote) => {
                 let point = Arc::new(remote::decision_point(remote)?);
-                Edges::new(&point, engine.clock(), listen, &running.health)?
+                Edges::new(&point, of_engine, listen, &running.health)?
                     .start(listeners.edges, data);
             }
         }

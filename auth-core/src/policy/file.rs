@@ -20,8 +20,9 @@ pub use operation::{
     Actors, DataFile, OperationFile, RuleFile, SelectorFile, SessionNeed, WritesFile,
 };
 pub use platform::{
-    CallerFile, DecideFile, EmbeddedFile, EnvoyFile, ForwardAuthFile, KeysFile, Listen, LogFormat,
-    MemoryFile, PassedCredentials, ProxyFile, RemoteFile, SessionsFile, StoreFile, TelemetryFile,
+    AssertionFile, CallerFile, DecideFile, EmbeddedFile, EnvoyFile, ForwardAuthFile, KeysFile,
+    Listen, LogFormat, MemoryFile, PassedCredentials, ProxyFile, RemoteFile, SessionsFile,
+    StoreFile, TelemetryFile,
 };
 pub use strategy::{
     ApiKeyFile, BearerFile, CookieFile, IssuerFile, NativeStrategyFile, SameSite, ScopesOf,

@@ -19,7 +19,7 @@ use super::{
     scalar::{At, Span},
     source::Document,
 };
-use crate::{caller::Caller, store::SubjectLimit};
+use crate::{assertion::AssertionSettings, caller::Caller, store::SubjectLimit};
 
 mod address;
 mod callers;
@@ -129,6 +129,8 @@ pub struct Proxy {
     pub passes_credentials: bool,
     /// How long the app, and a client in the middle of a body, may be silent.
     pub timeout: Duration,
+    /// What a signed statement for the app says of itself.
+    pub assertion: Option<AssertionSettings>,
 }
 
 /// Envoy's external authorization.

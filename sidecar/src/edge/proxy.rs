@@ -15,16 +15,18 @@ use std::{
 };
 
 use auth_core::{
+    assertion::AssertionSettings,
     caller::Grant,
     clock::Clock,
     decision::{Answer, ReasonCode},
     decision_point::{DecisionPoint, WireProfile},
+    keys::Keyring,
     outcome::Outcome,
     policy::settings,
     wire::{Call, WireKind},
 };
 use axum::{body::Body as ResponseBody, extract::ConnectInfo};
-use http::{Request, Response, StatusCode, Version, header, request::Parts};
+use http::{Method, Request, Response, StatusCode, Version, header, request::Parts};
 use tonic::{body::Body, metadata::MetadataMap};
 
 use self::{
@@ -46,6 +48,9 @@ mod headers;
 mod response;
 mod tunnel;
 mod upstream;
+
+/// Where the keys of assertions are (RFC 8615; OpenID Connect Discovery names it `jwks_uri`).
+const JWKS_PATH: &str = "/.well-known/jwks.json";
 
 /// Why the proxy does not start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -71,6 +76,7 @@ pub enum ProxyError {
 pub struct Proxy<D> {
     point: Arc<D>,
     clock: Arc<dyn Clock>,
+    keys: Arc<Keyring>,
     settings: settings::Proxy,
     upstream: Upstream,
 }
@@ -92,6 +98,7 @@ impl<D: DecisionPoint> Proxy<D> {
     pub fn new(
         point: Arc<D>,
         clock: Arc<dyn Clock>,
+        keys: Arc<Keyring>,
         settings: settings::Proxy,
     ) -> Result<Self, ProxyError> {
         let caller = || settings.caller.name.to_string();
@@ -106,6 +113,7 @@ impl<D: DecisionPoint> Proxy<D> {
         Ok(Self {
             point,
             clock,
+            keys,
             settings,
             upstream,
         })
@@ -117,6 +125,9 @@ impl<D: DecisionPoint> Proxy<D> {
         peer: Option<IpAddr>,
         mut request: Request<Body>,
     ) -> Response<ResponseBody> {
+        if let Some(keys) = self.published(&request) {
+            return keys;
+        }
         let upgrade = headers::upgrade(request.version(), request.headers())
             .map(|protocol| (protocol, hyper::upgrade::on(&mut request)));
         let (parts, body) = request.into_parts();
@@ -238,6 +249,13 @@ impl<D: DecisionPoint> Proxy<D> {
             return Err(Box::new(problem::failed()));
         };
         headers.extend(identity);
+        if let Some(settings) = &self.settings.assertion {
+            let Some(assertion) = self.assertion(settings, request, &asked.answer) else {
+                tracing::error!("the assertion for the app cannot be signed");
+                return Err(Box::new(problem::failed()));
+            };
+            headers.insert(identity::ASSERTION, assertion);
+        }
         let mut sent = Request::new(());
         *sent.method_mut() = request.method.clone();
         *sent.uri_mut() = uri;
@@ -248,6 +266,37 @@ impl<D: DecisionPoint> Proxy<D> {
         };
         *sent.headers_mut() = headers;
         Ok(sent)
+    }
+
+    fn assertion(
+        &self,
+        settings: &AssertionSettings,
+        request: &Parts,
+        answer: &Answer,
+    ) -> Option<http::HeaderValue> {
+        let target = request.uri.path_and_query()?.as_str();
+        let request = (request.method.as_str(), target);
+        let key = self.keys.assertion_key()?;
+        let assertion = key.sign(settings, answer, request, self.clock.now())?;
+        let mut value = http::HeaderValue::try_from(assertion).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    /// The keys that the app verifies assertions with, where it gets any.
+    fn published(&self, request: &Request<Body>) -> Option<Response<ResponseBody>> {
+        let asked = self.settings.assertion.is_some() && request.uri().path() == JWKS_PATH;
+        if !asked || !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return None;
+        }
+        let keys = self.keys.assertion_jwks().to_string();
+        let mut response = Response::new(ResponseBody::from(keys));
+        let headers = response.headers_mut();
+        let content_type = http::HeaderValue::from_static("application/jwk-set+json");
+        headers.insert(header::CONTENT_TYPE, content_type);
+        let cached = http::HeaderValue::from_static("public, max-age=300");
+        headers.insert(header::CACHE_CONTROL, cached);
+        Some(response)
     }
 
     /// The app did not answer.

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use auth_core::{caller::Grant, clock::Clock, decision_point::DecisionPoint, policy::settings};
+use auth_core::{
+    caller::Grant, clock::Clock, decision_point::DecisionPoint, keys::Keyring, policy::settings,
+};
 use proto::envoy::{
     FILE_DESCRIPTOR_SET,
     service::{
@@ -78,7 +80,7 @@ impl<D: DecisionPoint> Edges<D> {
     /// Makes what is configured.
     pub(super) fn new(
         point: &Arc<D>,
-        clock: &Arc<dyn Clock>,
+        (clock, keys): (&Arc<dyn Clock>, &Arc<Keyring>),
         listen: &settings::Listen,
         health: &HealthReporter,
     ) -> Result<Self, StartError> {
@@ -93,7 +95,12 @@ impl<D: DecisionPoint> Edges<D> {
             edges.forward_auth = Some(forward_auth::router(Arc::new(edge)));
         }
         if let Some(settings) = &listen.proxy {
-            let edge = Proxy::new(Arc::clone(point), Arc::clone(clock), settings.clone())?;
+            let edge = Proxy::new(
+                Arc::clone(point),
+                Arc::clone(clock),
+                Arc::clone(keys),
+                settings.clone(),
+            )?;
             edges.proxy = Some(proxy::Service::new(edge));
         }
         if let Some(settings) = &listen.envoy {

@@ -55,6 +55,7 @@ impl Proxy {
                 login: None,
                 credentials: None,
                 timeout: None,
+                assertion: None,
             });
         });
         Self::with(app, server.await, None).await

@@ -70,6 +70,24 @@ pub struct ProxyFile {
     /// How long the app, and a client in the middle of a body, may be silent. Default: `60s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<At<Span>>,
+    /// A signed statement for the app of who calls, in `Sidegate-Assertion`; its keys are at
+    /// `/.well-known/jwks.json`. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assertion: Option<AssertionFile>,
+}
+
+/// A signed statement for the app.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssertionFile {
+    /// Whom it is for: what the app expects as `aud`.
+    pub audience: At<String>,
+    /// Who issues it, its `iss`. Default: `sidegate`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<At<String>>,
+    /// How long it is good. Default: `60s`; at most `5m`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<At<Span>>,
 }
 
 /// What becomes of credentials on the way to the app.

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::{CallerSettings, Proxy, listen::Addresses};
-use crate::policy::{
-    file::{PassedCredentials, ProxyFile},
-    scalar::At,
+use crate::{
+    assertion::{AssertionSettings, DEFAULT_TTL, MAX_TTL},
+    policy::{
+        file::{AssertionFile, PassedCredentials, ProxyFile},
+        scalar::At,
+    },
 };
 
 const KEY: &str = "listen.proxy";
@@ -47,6 +50,10 @@ pub(super) fn read(
         }
         at.value.0
     });
+    let assertion = file
+        .assertion
+        .as_ref()
+        .map(|file| assertion(addresses, file));
     Some(Proxy {
         address: address?,
         upstream: upstream?,
@@ -55,7 +62,32 @@ pub(super) fn read(
         login,
         passes_credentials: file.credentials == Some(PassedCredentials::Pass),
         timeout,
+        assertion,
     })
+}
+
+fn assertion(addresses: &mut Addresses<'_, '_>, file: &AssertionFile) -> AssertionSettings {
+    let issuer = file.issuer.as_ref();
+    for at in [Some(&file.audience), issuer].into_iter().flatten() {
+        if at.is_empty() || at.chars().any(char::is_control) {
+            let message = format!("`{}` names nobody", at.escape_debug());
+            let help = "write what the app compares with, as `books` or `https://books.example`";
+            addresses.faults.add(KEY, at, &message, Some(help));
+        }
+    }
+    let ttl = file.ttl.as_ref().map_or(DEFAULT_TTL, |at| {
+        if at.value.0 < Duration::from_secs(1) || at.value.0 > MAX_TTL {
+            addresses
+                .faults
+                .add(KEY, at, "an assertion is good from `1s` to `5m`", None);
+        }
+        at.value.0
+    });
+    AssertionSettings {
+        issuer: issuer.map_or_else(|| "sidegate".to_owned(), |at| at.value.clone()),
+        audience: file.audience.value.clone(),
+        ttl,
+    }
 }
 
 type Fault = (String, &'static str);

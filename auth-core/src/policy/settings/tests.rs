@@ -159,6 +159,52 @@ fn each_fault_has_its_place_and_help() {
             "no TLS",
         ),
         (
+            "listen: { proxy: { address: 127.0.0.1:1, upstream: \"https://a\", caller: x } }\n\
+             callers: { x: { uid: 7, may: [authorize] } }",
+            ":1:52",
+            "plain HTTP to the app",
+            "`http://127.0.0.1:3000`",
+        ),
+        (
+            "listen: { proxy: { address: 127.0.0.1:1, upstream: \"http://a/x\", caller: x } }\n\
+             callers: { x: { uid: 7, may: [authorize] } }",
+            ":1:52",
+            "names no app",
+            "`http://127.0.0.1:3000`",
+        ),
+        (
+            "listen: { proxy: { address: 127.0.0.1:1, upstream: \"http://a\", caller: x, \
+             login: //evil.example } }\ncallers: { x: { uid: 7, may: [authorize] } }",
+            ":1:82",
+            "no place to sign in",
+            "`/login`",
+        ),
+        (
+            "listen: { proxy: { address: 127.0.0.1:1, upstream: \"http://a\", caller: x, \
+             assertion: { audience: b, ttl: 1h } } }\ncallers: { x: { uid: 7, may: [authorize] } }",
+            ":1:106",
+            "an assertion is good",
+            "from `1s` to `5m`",
+        ),
+        (
+            "decide: { remote: { address: 127.0.0.1:1 } }",
+            ":1:30",
+            "knows nobody without a token",
+            "`token_file`",
+        ),
+        (
+            "decide: { remote: { address: \"unix:./s\" } }\noperations: { a: { http: GET / } }",
+            ":1:30",
+            "`operations` is for the other Sidegate",
+            "move `operations`",
+        ),
+        (
+            "decide: { remote: { address: 10.0.0.1:1, token_file: ./t } }",
+            ":1:30",
+            "is on another machine",
+            "loopback",
+        ),
+        (
             "listen: { origins: [ https://a.example/x ] }",
             ":1:22",
             "is no origin",

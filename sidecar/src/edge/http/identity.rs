@@ -19,6 +19,8 @@ pub const OPERATION: HeaderName = HeaderName::from_static("sidegate-operation");
 pub const DECISION_ID: HeaderName = HeaderName::from_static("sidegate-decision-id");
 /// The handle of the call, as base64url.
 pub const CALL: HeaderName = HeaderName::from_static("sidegate-call");
+/// A signed statement of the same, where one is asked for.
+pub const ASSERTION: HeaderName = HeaderName::from_static("sidegate-assertion");
 /// The outcome, with every answer of ours to a proxy.
 pub const OUTCOME: HeaderName = HeaderName::from_static("sidegate-outcome");
 
