@@ -8,6 +8,8 @@
     reason = "in a test a panic is the report"
 )]
 
+#[path = "real_servers/apps.rs"]
+mod apps;
 #[path = "real_servers/proxies.rs"]
 mod proxies;
 #[path = "real_servers/recording.rs"]
