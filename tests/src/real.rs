@@ -8,6 +8,7 @@ use std::{
 };
 
 pub mod app;
+pub mod browser;
 pub mod caddy;
 pub mod envoy;
 pub mod nginx;
