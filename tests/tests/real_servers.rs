@@ -10,6 +10,8 @@
 
 #[path = "real_servers/apps.rs"]
 mod apps;
+#[path = "real_servers/attacking.rs"]
+mod attacking;
 #[path = "real_servers/browsing.rs"]
 mod browsing;
 #[path = "real_servers/proxies.rs"]
