@@ -18,3 +18,5 @@ mod browsing;
 mod proxies;
 #[path = "real_servers/recording.rs"]
 mod recording;
+#[path = "real_servers/starting.rs"]
+mod starting;
