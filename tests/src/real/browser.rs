@@ -1,6 +1,9 @@
 //! Chromium, driven as WebDriver has it: plain JSON over HTTP to chromedriver.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -85,6 +88,23 @@ impl Browser {
         url.as_str().unwrap_or_default().to_owned()
     }
 
+    /// Waits until the page is the one at this address, and loaded: a click returns before it is.
+    ///
+    /// # Panics
+    ///
+    /// Panics when it is not within 90 seconds.
+    pub async fn arrives(&self, url: &str) {
+        let deadline = Instant::now() + COMMAND_DEADLINE;
+        let path = format!("{}/execute/sync", self.session);
+        let state = json!({ "script": "return [location.href, document.readyState]", "args": [] });
+        // A page that is just being left cannot be asked.
+        while self.attempt("POST", &path, &state).await != Ok(json!([url, "complete"])) {
+            let late = Instant::now() > deadline;
+            assert!(!late, "the browser is still at {}", self.url().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// The text that the page shows.
     pub async fn text(&self) -> String {
         let text = self.script("return document.body.innerText", &[]).await;
@@ -163,6 +183,11 @@ impl Browser {
     }
 
     async fn command(&self, method: &str, path: &str, body: &Value) -> Value {
+        let answer = self.attempt(method, path, body).await;
+        answer.unwrap_or_else(|refusal| panic!("{method} {path}: {refusal}"))
+    }
+
+    async fn attempt(&self, method: &str, path: &str, body: &Value) -> Result<Value, String> {
         let address = self.driver.http();
         let body = match body {
             Value::Null => String::new(),
@@ -172,16 +197,19 @@ impl Browser {
         let host = address.to_string();
         let request = raw::request(method, path, &host, &headers, body.as_bytes());
         let answer = raw::exchange(address, &request, COMMAND_DEADLINE).await;
-        let answer = answer.unwrap_or_else(|err| panic!("{method} {path}: {err:?}"));
-        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
-        answer.json()["value"].take()
+        let answer = answer.map_err(|err| format!("{err:?}"))?;
+        match answer.status {
+            200 => Ok(answer.json()["value"].take()),
+            _ => Err(answer.text()),
+        }
     }
 }
 
 fn launch(place: &Place) -> Launch {
+    let folder = place.folder().display().to_string();
     Launch {
         arguments: vec![format!("--port={}", place.http())],
-        environment: vec![("HOME", place.folder().display().to_string())],
+        environment: vec![("HOME", folder.clone()), ("TMPDIR", folder)],
         probes: vec![Probe::Answers(
             (std::net::Ipv4Addr::LOCALHOST, place.http()).into(),
             "/status",

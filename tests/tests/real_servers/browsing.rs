@@ -61,7 +61,7 @@ async fn chromium_keeps_and_sends_cookies_as_they_were_set() {
     browser.open("https://evil.example/form").await;
     browser.fill("input", "mallory").await;
     browser.click("button").await;
-    assert_eq!(browser.url().await, "https://books.example/transfer");
+    browser.arrives("https://books.example/transfer").await;
     let requests = app.take();
     let forged = requests
         .iter()
