@@ -6,6 +6,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::real::root;
 
+pub mod attack;
+
 /// The host that every one of them names.
 pub const HOST: &str = "books.example";
 

@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub mod app;
+pub mod browser;
 pub mod caddy;
 pub mod envoy;
 pub mod nginx;
@@ -21,6 +23,13 @@ pub fn root() -> PathBuf {
     tests.parent().unwrap_or(tests).to_owned()
 }
 
+/// Where `tests/run` keeps what it installs: `$SIDEGATE_REAL`, else `.real` of the repository.
+#[must_use]
+pub fn folder() -> PathBuf {
+    let set = env::var_os("SIDEGATE_REAL").map(PathBuf::from);
+    set.unwrap_or_else(|| root().join(".real"))
+}
+
 /// A part that `tests/run` installs: `python`, `node_modules`, or a program of `bin`. Where it is
 /// missing, says on stderr what is left out, past the capture of test output; under `tests/run`,
 /// which must have installed it, that is a failure.
@@ -30,8 +39,7 @@ pub fn root() -> PathBuf {
 /// Panics when `tests/run` runs this and the part is missing.
 #[must_use]
 pub fn real(part: &str) -> Option<PathBuf> {
-    let set = env::var_os("SIDEGATE_REAL").map(PathBuf::from);
-    let folder = set.clone().unwrap_or_else(|| root().join(".real"));
+    let folder = folder();
     let path = match part {
         "python" => folder.join("python/bin/python"),
         "node_modules" => folder.join("node/node_modules"),
@@ -44,7 +52,7 @@ pub fn real(part: &str) -> Option<PathBuf> {
         return Some(path);
     }
     assert!(
-        set.is_none() || env::var_os("SIDEGATE_REAL_OPTIONAL").is_some(),
+        env::var_os("SIDEGATE_REAL").is_none() || env::var_os("SIDEGATE_REAL_OPTIONAL").is_some(),
         "`{}` is missing, and tests/run should have installed it",
         path.display()
     );

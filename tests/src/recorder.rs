@@ -96,7 +96,7 @@ pub struct App {
     address: SocketAddr,
     shared: Arc<Shared>,
     /// Ends the listener and every connection when dropped.
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl fmt::Debug for App {
@@ -114,7 +114,19 @@ impl App {
     ///
     /// Panics when no port is free.
     pub async fn start(script: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        Self::start_at(([127, 0, 0, 1], 0).into(), script).await
+    }
+
+    /// Starts it at an address: an app that was stopped comes back where it was.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the address is taken.
+    pub async fn start_at(
+        address: SocketAddr,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
             script: Mutex::new(Arc::new(script)),
@@ -128,13 +140,19 @@ impl App {
         Self {
             address,
             shared,
-            _tasks: tasks,
+            tasks,
         }
     }
 
     /// Starts an app that answers 200 with the text `ok`.
     pub async fn ok() -> Self {
         Self::start(|_| Reply::status(200).body("ok")).await
+    }
+
+    /// Ends it, as the death of an app would, and waits until its port is free.
+    pub async fn stop(mut self) -> SocketAddr {
+        self.tasks.shutdown().await;
+        self.address
     }
 
     /// Where it listens.

@@ -8,7 +8,15 @@
     reason = "in a test a panic is the report"
 )]
 
+#[path = "real_servers/apps.rs"]
+mod apps;
+#[path = "real_servers/attacking.rs"]
+mod attacking;
+#[path = "real_servers/browsing.rs"]
+mod browsing;
 #[path = "real_servers/proxies.rs"]
 mod proxies;
 #[path = "real_servers/recording.rs"]
 mod recording;
+#[path = "real_servers/starting.rs"]
+mod starting;

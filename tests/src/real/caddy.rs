@@ -12,8 +12,8 @@ pub enum Version {
 }
 
 /// Starts Caddy on a Caddyfile whose sites listen on `place.http()` and `place.https()`, such as
-/// `http://127.0.0.1:{port}`. Global options need none; where there are some, they must leave
-/// `admin` alone.
+/// `http://127.0.0.1:{port}`. Global options need none; where there are some, they come first, and
+/// leave `admin` alone: it is added here, on `place.admin()`.
 ///
 /// `None` where that Caddy is not installed: `what` is then left out, which is said.
 ///
@@ -31,7 +31,7 @@ pub async fn start<C: Into<Configuration>>(
             Version::Debian => "caddy-2.6",
         },
         main: "Caddyfile",
-        complete: |_, text| text,
+        complete,
         launch,
     };
     Server::start(&kind, what, configuration).await
@@ -65,13 +65,22 @@ pub async fn tls_front(
     .await
 }
 
+/// The environment names the address of the administration to new Caddys only, a global option to
+/// every one.
+fn complete(place: &Place, text: String) -> String {
+    let admin = format!("\tadmin 127.0.0.1:{}\n", place.admin());
+    match text.trim_start().strip_prefix("{\n") {
+        Some(options) => format!("{{\n{admin}{options}"),
+        None => format!("{{\n{admin}}}\n{text}"),
+    }
+}
+
 fn launch(place: &Place) -> Launch {
     let folder = place.folder().display().to_string();
     let arguments = ["run", "--config", "Caddyfile", "--adapter", "caddyfile"];
     Launch {
         arguments: arguments.map(str::to_owned).to_vec(),
         environment: vec![
-            ("CADDY_ADMIN", format!("127.0.0.1:{}", place.admin())),
             ("HOME", folder.clone()),
             ("XDG_CONFIG_HOME", folder.clone()),
             ("XDG_DATA_HOME", folder),

@@ -1,6 +1,6 @@
 //! Debian's nginx.
 
-use super::server::{Configuration, Kind, Launch, Place, Server};
+use super::server::{Configuration, Kind, Launch, Place, Probe, Server};
 
 const NGINX: Kind = Kind {
     program: "nginx",
@@ -69,6 +69,7 @@ fn launch(place: &Place) -> Launch {
     Launch {
         arguments: arguments.map(str::to_owned).to_vec(),
         environment: Vec::new(),
-        probes: Vec::new(),
+        // Written when its ports are bound.
+        probes: vec![Probe::Made("nginx.pid")],
     }
 }

@@ -116,16 +116,19 @@ pub(crate) enum Probe {
     Answers(SocketAddr, &'static str, &'static str),
     /// It has logged this.
     Logged(&'static str),
+    /// It has made this file in its folder.
+    Made(&'static str),
 }
 
 impl Probe {
-    async fn holds(&self, log: &Path) -> bool {
+    async fn holds(&self, place: &Place) -> bool {
         match self {
             Self::Listens(address) => tokio::net::TcpStream::connect(address).await.is_ok(),
             Self::Answers(address, target, part) => raw::get(*address, target)
                 .await
                 .is_ok_and(|answer| answer.status == 200 && answer.text().contains(part)),
-            Self::Logged(part) => read(log).contains(part),
+            Self::Logged(part) => read(&place.log_file()).contains(part),
+            Self::Made(file) => place.folder().join(file).exists(),
         }
     }
 }
@@ -211,7 +214,7 @@ impl Server {
     async fn ready(&mut self, probes: &[Probe]) -> Result<(), String> {
         let deadline = Instant::now() + READY_WITHIN;
         for probe in probes {
-            while !probe.holds(&self.place.log_file()).await {
+            while !probe.holds(&self.place).await {
                 if let Ok(Some(status)) = self.child.try_wait() {
                     return Err(format!("{status}\n{}", self.log()));
                 }
@@ -264,6 +267,16 @@ impl Server {
         self.child.id()
     }
 
+    /// The most memory that it had at any time, in bytes; without its children's.
+    ///
+    /// # Panics
+    ///
+    /// Panics when it has ended.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        peak_memory(self.pid())
+    }
+
     /// Ends it at once, as a crash would; its ports stay ours.
     pub fn kill(&mut self) {
         let group = rustix::process::Pid::from_child(&self.child);
@@ -296,6 +309,22 @@ fn spawn(program: &Path, launch: &Launch, place: &Place) -> Child {
         .process_group(0)
         .spawn()
         .unwrap_or_else(|err| panic!("cannot start `{}`: {err}", program.display()))
+}
+
+/// The most memory that a process had at any time, in bytes.
+///
+/// # Panics
+///
+/// Panics when there is no such process.
+#[must_use]
+pub fn peak_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = peak.and_then(|peak| peak.trim().strip_suffix(" kB"));
+    kibibytes
+        .and_then(|number| number.parse::<u64>().ok())
+        .unwrap()
+        * 1024
 }
 
 fn port_is_taken(log: &str) -> bool {
