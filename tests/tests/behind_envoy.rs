@@ -12,6 +12,8 @@
 mod answers;
 #[path = "behind_envoy/closed.rs"]
 mod closed;
+#[path = "behind_envoy/hostile.rs"]
+mod hostile;
 #[path = "behind_envoy/scene.rs"]
 mod scene;
 #[path = "behind_envoy/writes.rs"]

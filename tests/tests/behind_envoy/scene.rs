@@ -36,13 +36,17 @@ strategies:
   - api_key: { header: x-api-key, query: key }
   - cookie: { name: __Host-session }
 app: shop
+claims: { role: string }
 hosts: [ books.example ]
 checks:
   never: session.subject == "nobody"
+  is_admin: session.claims.role == "admin"
 operations:
   login: { session: optional, writes: sign_in, http: POST /login }
   theme: { writes: attributes, http: POST /theme }
   logout: { http: POST /logout }
+  public: { session: optional, http: "GET /public/**" }
+  admin: { require: is_admin, http: "GET /admin/**" }
   open: { session: none, http: GET /open }
   either: { session: optional, http: GET /either }
   closed: { http: GET /closed, grpc: books.v1.Books/Get }
@@ -229,6 +233,8 @@ static_resources:
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: edge
+          # Else each request that Envoy itself cannot read takes a second.
+          delayed_close_timeout: 0.05s
           route_config:
             virtual_hosts:
             - name: all

@@ -44,7 +44,7 @@ fn assert_nothing_of_ours(answer: &Answer) {
     assert!(!lines.iter().any(|(name, _)| ours(name)), "{lines:?}");
 }
 
-async fn sign_in(scene: &Scene) -> String {
+pub(crate) async fn sign_in(scene: &Scene) -> String {
     scene
         .app
         .answer(|request| writing(request, 200, SIGN_IN.0, SIGN_IN.1));
