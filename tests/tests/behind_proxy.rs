@@ -1,0 +1,19 @@
+//! Behind our own reverse proxy: what the app and the client see.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the report"
+)]
+
+#[path = "behind_proxy/hostile.rs"]
+mod hostile;
+#[path = "behind_proxy/refusals.rs"]
+mod refusals;
+#[path = "behind_proxy/scene.rs"]
+mod scene;
+#[path = "behind_proxy/streams.rs"]
+mod streams;
+#[path = "behind_proxy/writes.rs"]
+mod writes;

@@ -1,0 +1,179 @@
+//! Bodies and connections: streamed, bounded where a decision reads them, and ended in time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use harness::{
+    raw::{self, Connection},
+    recorder::{App, Reply},
+};
+use tokio::sync::mpsc;
+
+use crate::scene::Scene;
+
+const HEAD: &str = "Host: books.example\r\n";
+
+#[tokio::test]
+async fn an_answer_is_passed_on_piece_by_piece() {
+    let scene = Scene::start().await;
+    let (piece, pieces) = mpsc::unbounded_channel();
+    let pieces = std::sync::Mutex::new(Some(pieces));
+    scene
+        .app
+        .answer(move |_| Reply::events(pieces.lock().unwrap().take().unwrap()));
+    let mut client = Connection::open(scene.proxy, raw::DEADLINE).await.unwrap();
+    let request = format!("GET /public/events HTTP/1.1\r\n{HEAD}\r\n");
+    client.send(request.as_bytes()).await.unwrap();
+    piece.send(Bytes::from_static(b"data: 1\n\n")).unwrap();
+    assert_eq!(client.head().await.unwrap().status, 200);
+    let mut seen = Vec::new();
+    for number in 2..4 {
+        // Each is sent only once the one before it has arrived.
+        let expected = format!("data: {}\n\n", number - 1);
+        while !String::from_utf8_lossy(&seen).contains(&expected) {
+            seen.extend(client.read_some().await.unwrap());
+        }
+        piece.send(format!("data: {number}\n\n").into()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_a_decision_reads_reaches_the_app_as_it_came() {
+    let scene = Scene::start().await;
+    let json = [("Content-Type", "application/json")];
+    let body = br#" { "note" : "abc", "more": [1.0] } "#;
+    let (answer, reached) = scene.post("POST", "/note", &json, body).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(reached[0].body, body);
+    for (headers, body, status) in [
+        (json.to_vec(), &br#"{"note":"too long"}"#[..], 403),
+        (json.to_vec(), br#"{"note":"a","note":"b"}"#, 400),
+        (json.to_vec(), br#"{"note":"#, 400),
+        (vec![("Content-Type", "text/plain")], b"note", 403),
+        (
+            vec![json[0], ("Content-Encoding", "gzip")],
+            br#"{"note":"a"}"#,
+            403,
+        ),
+    ] {
+        let (answer, reached) = scene.post("POST", "/note", &headers, body).await;
+        let shown = String::from_utf8_lossy(body);
+        assert_eq!((answer.status, reached.len()), (status, 0), "{shown}");
+    }
+    let long = format!("{{\"note\":\"a\",\"x\":\"{}\"}}", "x".repeat(70 * 1024));
+    let (answer, reached) = scene.post("POST", "/note", &json, long.as_bytes()).await;
+    assert_eq!((answer.status, reached.len()), (413, 0));
+}
+
+#[tokio::test]
+async fn a_body_that_no_decision_reads_may_be_of_any_length() {
+    let scene = Scene::start().await;
+    let body = vec![b'x'; 3 * 1024 * 1024];
+    let (answer, reached) = scene.post("POST", "/public/upload", &[], &body).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(reached[0].body_length, body.len() as u64);
+    scene
+        .app
+        .answer(|_| Reply::status(200).zeros(8 * 1024 * 1024));
+    let (answer, _) = scene.ask("GET", "/public/download", &[]).await;
+    assert_eq!(
+        (answer.body.len(), answer.complete),
+        (8 * 1024 * 1024, true)
+    );
+}
+
+#[tokio::test]
+async fn an_upgrade_becomes_a_tunnel_for_those_who_may() {
+    let scene = Scene::start().await;
+    scene.app.answer(|_| Reply::upgrade("echo"));
+    let asks = "Connection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+    let mut client = Connection::open(scene.proxy, raw::DEADLINE).await.unwrap();
+    let request = format!("GET /public/socket HTTP/1.1\r\n{HEAD}{asks}");
+    client.send(request.as_bytes()).await.unwrap();
+    assert_eq!(client.head().await.unwrap().status, 101);
+    for text in ["ping", "pong"] {
+        client.send(text.as_bytes()).await.unwrap();
+        assert_eq!(client.read_some().await.unwrap(), text.as_bytes());
+    }
+    let mut client = Connection::open(scene.proxy, raw::DEADLINE).await.unwrap();
+    let request = format!("GET /me HTTP/1.1\r\n{HEAD}{asks}");
+    client.send(request.as_bytes()).await.unwrap();
+    assert_eq!(client.head().await.unwrap().status, 401);
+}
+
+#[tokio::test]
+async fn connections_to_the_app_are_kept_and_used_again() {
+    let scene = Scene::start().await;
+    for _ in 0..5 {
+        assert_eq!(scene.ask("GET", "/public/x", &[]).await.0.status, 200);
+    }
+    assert_eq!(scene.app.connections(), 1);
+}
+
+#[tokio::test]
+async fn an_app_that_is_away_or_breaks_off_is_a_bad_gateway() {
+    let gone = App::ok().await;
+    let nowhere = gone.address();
+    drop(gone);
+    let scene = Scene::before(App::ok().await, nowhere, "timeout: 60s").await;
+    let (answer, _) = scene.ask("GET", "/public/x", &[]).await;
+    assert_eq!(answer.status, 502);
+    assert_eq!(answer.header("sidegate-outcome"), None, "it is no verdict");
+    let scene = Scene::start().await;
+    scene.app.answer(|_| Reply::close());
+    let (answer, _) = scene.ask("POST", "/public/x", &[]).await;
+    assert_eq!(answer.status, 502);
+    scene
+        .app
+        .answer(|_| Reply::status(200).cut_after("half", 100));
+    let (answer, _) = scene.ask("GET", "/public/x", &[]).await;
+    assert!(!answer.complete, "the client sees that it was cut");
+}
+
+#[tokio::test]
+async fn an_app_that_is_silent_is_a_gateway_timeout() {
+    let scene = Scene::with("timeout: 1s").await;
+    scene.app.answer(|_| Reply::hang());
+    let (answer, _) = scene.ask("GET", "/public/x", &[]).await;
+    assert_eq!(answer.status, 504);
+}
+
+#[tokio::test]
+async fn a_client_that_stops_in_the_middle_of_its_body_is_given_up() {
+    let scene = Scene::with("timeout: 1s").await;
+    for target in ["/public/x", "/note"] {
+        let mut client = Connection::open(scene.proxy, raw::DEADLINE).await.unwrap();
+        let request = format!(
+            "POST {target} HTTP/1.1\r\n{HEAD}Content-Type: application/json\r\n\
+             Content-Length: 100\r\n\r\n{{"
+        );
+        client.send(request.as_bytes()).await.unwrap();
+        assert_eq!(client.head().await.unwrap().status, 408, "{target}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_ends_its_request_to_the_app() {
+    let scene = Scene::start().await;
+    scene.app.answer(|_| Reply::hang());
+    let mut client = Connection::open(scene.proxy, raw::DEADLINE).await.unwrap();
+    let request = format!("GET /public/x HTTP/1.1\r\n{HEAD}\r\n");
+    client.send(request.as_bytes()).await.unwrap();
+    scene.app.received(1).await;
+    drop(client);
+    let ended = tokio::time::timeout(Duration::from_secs(20), scene.app.open_connections(0));
+    assert!(ended.await.is_ok(), "the app still has the connection");
+}
+
+#[tokio::test]
+async fn a_client_that_expects_to_be_asked_for_its_body_is() {
+    let scene = Scene::start().await;
+    let mut client = Connection::open(scene.proxy, raw::DEADLINE).await.unwrap();
+    let request = format!(
+        "POST /public/x HTTP/1.1\r\n{HEAD}Content-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    );
+    client.send(request.as_bytes()).await.unwrap();
+    assert_eq!(client.head().await.unwrap().status, 100);
+    client.send(b"ab").await.unwrap();
+    assert_eq!(client.head().await.unwrap().status, 200);
+}
