@@ -29,7 +29,7 @@ use auth_core::{
     session::{Identity, JsonObject},
     store::memory::MemoryStore,
     target::Target,
-    wire::{Call, Credential, CredentialSource, Deliverable, WireKind},
+    wire::{Attribute, Call, Credential, CredentialSource, Deliverable, WireKind},
     wire_update::WireUpdate,
 };
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -209,6 +209,10 @@ async fn engine() -> (Engine, Caller, Call) {
         source: CredentialSource::Cookie,
         name: String::new(),
         value: cookie.into(),
+    });
+    call.attributes.push(Attribute {
+        name: "sec-fetch-site".to_owned(),
+        value: "same-origin".into(),
     });
     (engine, caller, call)
 }

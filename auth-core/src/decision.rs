@@ -54,11 +54,13 @@ pub enum ReasonCode {
     /// The decision depends on a body that the edge holds and has not read: it is none yet, and the
     /// edge asks again with what it read.
     DataNeeded,
+    /// A page of another site may have had a browser make the call (SECURITY C-06).
+    CrossSite,
 }
 
 impl ReasonCode {
     /// All codes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Allowed,
         Self::UnknownOperation,
         Self::RequirementFailed,
@@ -75,6 +77,7 @@ impl ReasonCode {
         Self::IssuerUnavailable,
         Self::DeadlineExceeded,
         Self::DataNeeded,
+        Self::CrossSite,
     ];
 
     /// The name in JSON, logs and metrics.
@@ -97,6 +100,7 @@ impl ReasonCode {
             Self::IssuerUnavailable => "issuer_unavailable",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::DataNeeded => "data_needed",
+            Self::CrossSite => "cross_site",
         }
     }
 

@@ -89,6 +89,8 @@ pub struct Operation {
     pub writes_attributes: bool,
     /// Whether somebody may act on the subject's behalf.
     pub admits_actors: bool,
+    /// Whether other sites may have browsers call it.
+    pub admits_cross_site: bool,
     /// Scopes that hold on every call.
     pub scopes: Arc<[String]>,
     /// Scopes that hold on some calls only.

@@ -123,7 +123,8 @@ impl From<ReasonCode> for Outcome {
             ReasonCode::UnknownOperation
             | ReasonCode::RequirementFailed
             | ReasonCode::InsufficientScope
-            | ReasonCode::ActorRefused => Self::Deny,
+            | ReasonCode::ActorRefused
+            | ReasonCode::CrossSite => Self::Deny,
             ReasonCode::SessionRequired | ReasonCode::CredentialRejected => Self::Unauthenticated,
             ReasonCode::CredentialConflict
             | ReasonCode::TargetInvalid

@@ -28,7 +28,7 @@ use auth_core::{
     random::SystemRandom,
     session::{Identity, JsonObject, SessionId, SessionToken, Tenant, TokenKind},
     store::{NewSession, memory::MemoryStore},
-    wire::{Call, Credential, CredentialSource, Deliverable, SessionView, WireKind},
+    wire::{Attribute, Call, Credential, CredentialSource, Deliverable, SessionView, WireKind},
     wire_update::WireUpdate,
 };
 
@@ -102,7 +102,12 @@ fn http(method: &str, target: &str) -> Call {
     }
 }
 
+/// As a page of the shop sends it.
 fn with_cookie(mut call: Call, cookie: &str) -> Call {
+    call.attributes.push(Attribute {
+        name: "sec-fetch-site".to_owned(),
+        value: "same-origin".into(),
+    });
     call.credentials.push(Credential {
         source: CredentialSource::Cookie,
         name: String::new(),

@@ -116,6 +116,10 @@ pub(crate) fn request(cookie: &str) -> v1::AuthorizeRequest {
             ..v1::Peer::default()
         }),
         connection_id: "c-7f3a9c52e1".into(),
+        attributes: vec![v1::Attribute {
+            name: "sec-fetch-site".into(),
+            value: "same-origin".into(),
+        }],
         accepted_updates: vec![
             v1::WireUpdateKind::Cookie.into(),
             v1::WireUpdateKind::Token.into(),

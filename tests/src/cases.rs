@@ -338,6 +338,9 @@ pub struct CallFile {
     /// header, and the value, in which `${NAME}` is the secret of a fixture.
     #[serde(default)]
     pub credentials: Vec<BTreeMap<String, String>>,
+    /// Further facts of the wire, as they stand: each a name and a value.
+    #[serde(default)]
+    pub attributes: Vec<BTreeMap<String, String>>,
     /// The declared data.
     pub data: Option<Value>,
     /// The declared data, as text that may be no JSON.
@@ -607,7 +610,7 @@ impl CallFile {
                 token: accepted("token"),
                 connection: accepted("connection"),
             },
-            attributes: Vec::<Attribute>::new(),
+            attributes: self.attributes.iter().flatten().map(attribute).collect(),
             data_json: data.into(),
             data_complete: self.data_complete.unwrap_or(!self.data_pending),
             data_pending: self.data_pending,
@@ -615,6 +618,13 @@ impl CallFile {
             advisory: self.advisory,
             ..Call::new(kind, &method, &target)
         }
+    }
+}
+
+fn attribute((name, value): (&String, &String)) -> Attribute {
+    Attribute {
+        name: name.clone(),
+        value: value.clone().into(),
     }
 }
 

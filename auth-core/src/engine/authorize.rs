@@ -11,6 +11,7 @@ use crate::{
     caller::Caller,
     check::Row,
     clock::Timestamp,
+    cross_site,
     data::DataError,
     decision::{Answer, CredentialState, Reason, ReasonCode},
     evaluation::{Evaluation, Step},
@@ -174,6 +175,9 @@ impl Engine {
         authenticated: &mut Authenticated,
     ) -> Verdict {
         let now = moment.now;
+        if let Some(refused) = gate_site(&moment.policy, call, reached, call.advisory) {
+            return refused;
+        }
         if reached.operation.session != SessionNeed::None && judged.is_none() {
             let strategies = &moment.policy.strategies;
             match strategies.find(call, reached.target.as_ref()) {
@@ -335,6 +339,17 @@ fn unread(policy: &Policy, verdict: Verdict, reached: Option<&Reached<'_, '_>>) 
         credential: CredentialState::Absent,
         challenges: Vec::new(),
     }
+}
+
+/// What must hold before anybody looks at credentials: no other site caused the call.
+pub(super) fn gate_site(
+    policy: &Policy,
+    call: &Call,
+    reached: &Reached<'_, '_>,
+    is_question: bool,
+) -> Option<Verdict> {
+    let why = cross_site::refusal(&policy.strategies, reached.operation, call, is_question)?;
+    Some(Verdict::detail(ReasonCode::CrossSite, why))
 }
 
 /// What must hold before requirements are asked: a session, its actor, its scopes.

@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
-use super::{Engine, authenticate::Authenticated, authorize::Moment};
+use super::{
+    Engine,
+    authenticate::Authenticated,
+    authorize::{Moment, gate_site},
+};
 use crate::{
     caller::Caller,
     decision_point::Answering,
@@ -92,7 +96,8 @@ impl Engine {
 /// The credential that a call presents, where its operation looks for one.
 fn present<'a>(moment: &'a Moment, call: &'a Call) -> Option<Found<'a, 'a>> {
     let reached = moment.policy.apps.reach(call).ok()?;
-    if reached.operation.session == SessionNeed::None {
+    let is_refused = gate_site(&moment.policy, call, &reached, call.advisory).is_some();
+    if is_refused || reached.operation.session == SessionNeed::None {
         return None;
     }
     let found = moment.policy.strategies.find(call, reached.target.as_ref());

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::{
     Engine, Who,
     authenticate::Authenticated,
-    authorize::{gate, needed_scopes, read_data, run_lookups},
+    authorize::{gate, gate_site, needed_scopes, read_data, run_lookups},
     render,
 };
 use crate::{
@@ -43,10 +43,14 @@ impl Engine {
             }
         };
         let stated = !matches!(who, Who::Credentials);
-        let verdict = match self
-            .identify(&policy, generation, call, &reached, who, now)
-            .await
-        {
+        let identified = match gate_site(&policy, call, &reached, true) {
+            Some(refused) => Err(refused),
+            None => self
+                .identify(&policy, generation, call, &reached, who, now)
+                .await
+                .map_err(|Conflict| Verdict::new(ReasonCode::CredentialConflict)),
+        };
+        let verdict = match identified {
             Ok(identified) => {
                 authenticated = identified;
                 match gate(reached.operation, call, reached.path(), &authenticated) {
@@ -57,7 +61,7 @@ impl Engine {
                     }
                 }
             }
-            Err(Conflict) => Verdict::new(ReasonCode::CredentialConflict),
+            Err(refused) => refused,
         };
         let mut explanation = self.tree(call, &reached, &authenticated, now).await;
         explanation.failure = verdict.failure.clone().or(explanation.failure);

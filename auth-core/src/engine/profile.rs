@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use crate::{
+    cross_site,
     data::FieldSource,
     decision_point::WireProfile,
     operation::{App, Operation},
@@ -44,9 +45,17 @@ fn make(policy: &Policy, kind: &WireKind) -> WireProfile {
     WireProfile {
         credentials,
         query_parameters: query_parameters.collect(),
-        attributes: Vec::new(),
+        attributes: attributes(kind),
         data,
         policy_version: policy.version.clone(),
+    }
+}
+
+/// What tells where a request comes from.
+fn attributes(kind: &WireKind) -> Vec<String> {
+    match kind {
+        WireKind::Http => cross_site::ATTRIBUTES.map(str::to_owned).to_vec(),
+        _ => Vec::new(),
     }
 }
 

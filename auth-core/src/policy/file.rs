@@ -17,7 +17,7 @@ mod strategy;
 
 pub use check::{CheckFile, DetailedCheckFile, LookupFile, OneCheck, SourceFile};
 pub use operation::{
-    Actors, DataFile, OperationFile, RuleFile, SelectorFile, SessionNeed, WritesFile,
+    Actors, CrossSite, DataFile, OperationFile, RuleFile, SelectorFile, SessionNeed, WritesFile,
 };
 pub use platform::{
     AssertionFile, CallerFile, DecideFile, EmbeddedFile, EnvoyFile, ForwardAuthFile, KeysFile,

@@ -39,6 +39,8 @@ pub struct Asked {
     pub data: Option<Value>,
     pub told: &'static str,
     pub advisory: bool,
+    /// What the browser says of the page that it comes from.
+    pub site: Option<&'static str>,
 }
 
 pub fn call(numbers: &mut Numbers, file: &File) -> Asked {
@@ -91,6 +93,11 @@ pub fn call(numbers: &mut Numbers, file: &File) -> Asked {
         data: data(numbers),
         told: numbers.pick(&["yes", "yes", "no", "down", ""]),
         advisory: numbers.chance(50),
+        site: match numbers.below(10) {
+            0 => None,
+            1 => Some("cross-site"),
+            _ => Some("same-origin"),
+        },
     };
     credentials(numbers, &mut asked);
     asked
@@ -258,14 +265,16 @@ impl Asked {
             };
             push(CredentialSource::Envelope, "odd", value);
         }
-        let told = Attribute {
-            name: "told".into(),
-            value: self.told.into(),
+        let attribute = |name: &str, value: &'static str| Attribute {
+            name: name.into(),
+            value: value.into(),
         };
+        let told = attribute("told", self.told);
+        let site = self.site.map(|site| attribute("sec-fetch-site", site));
         Call {
             authority: self.host.into(),
             credentials,
-            attributes: vec![told],
+            attributes: std::iter::once(told).chain(site).collect(),
             deliverable: Deliverable {
                 cookie: true,
                 ..Deliverable::default()

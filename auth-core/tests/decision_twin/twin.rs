@@ -87,8 +87,30 @@ enum Known<'f> {
 }
 
 impl<'f> Hearing<'f> {
+    /// C-06, with Fetch-Metadata alone; nothing signs in here.
+    fn is_from_another_site(&self) -> bool {
+        let asked = self.asked;
+        let declared = self.file.strategies.as_ref();
+        let has_strategy = declared.is_none_or(|declared| {
+            declared
+                .iter()
+                .any(|strategy| strategy.place == Place::Cookie)
+        });
+        asked.kind == WireKind::Http
+            && asked.method != "GET"
+            && has_strategy
+            && !asked.cookies.is_empty()
+            && match asked.site {
+                None => !asked.advisory,
+                Some(site) => site != "same-origin",
+            }
+    }
+
     fn decide(&self, sessions: &'f [Stated]) -> Ruling {
         let operation = self.operation;
+        if self.is_from_another_site() {
+            return Ruling::new(Outcome::Deny, ReasonCode::CrossSite);
+        }
         let known = match operation.session {
             // R7: no store is touched.
             "none" => Known::Nobody,

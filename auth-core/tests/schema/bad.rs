@@ -94,6 +94,7 @@ pub(crate) const BOTH_REFUSE: &[&str] = &[
     "rules: [ { match: { global: all }, use: [] } ]",
     "checks: { a: { callout: x } }",
     "operations: { a: { cors: {} } }",
+    "operations: { a: { cross_site: maybe, http: GET / } }",
 ];
 
 /// What only the code can see, since it lies in more than one place, or in a language of its own;

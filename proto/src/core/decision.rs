@@ -152,6 +152,7 @@ impl From<ReasonCode> for v1::ReasonCode {
             ReasonCode::IssuerUnavailable => Self::IssuerUnavailable,
             ReasonCode::DeadlineExceeded => Self::DeadlineExceeded,
             ReasonCode::DataNeeded => Self::DataNeeded,
+            ReasonCode::CrossSite => Self::CrossSite,
         }
     }
 }
@@ -177,6 +178,7 @@ pub fn reason_code(number: i32) -> Option<ReasonCode> {
         v1::ReasonCode::IssuerUnavailable => ReasonCode::IssuerUnavailable,
         v1::ReasonCode::DeadlineExceeded => ReasonCode::DeadlineExceeded,
         v1::ReasonCode::DataNeeded => ReasonCode::DataNeeded,
+        v1::ReasonCode::CrossSite => ReasonCode::CrossSite,
     })
 }
 

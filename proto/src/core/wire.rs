@@ -1,6 +1,7 @@
 //! Calls, credentials and what changes on the wire.
 
 use auth_core::{
+    cross_site,
     decision_point::WireProfile,
     principal::Principal,
     session::Tenant,
@@ -94,11 +95,14 @@ pub fn batch(request: v1::BatchAuthorizeRequest, own: &Tenant) -> Result<Vec<Cal
             return Err(ConvertError::new(field, problem).under("caller"));
         }
     }
-    let shared = Call {
+    let mut shared = Call {
         tenant: tenant(&request.tenant, own)?,
         advisory: true,
         ..context(client).map_err(|error| error.under("caller"))?
     };
+    // They tell of the request for the page, not of what its buttons will send.
+    let is_of_items = |attribute: &Attribute| !cross_site::ATTRIBUTES.contains(&&*attribute.name);
+    shared.attributes.retain(is_of_items);
     let items = request.items.into_iter().enumerate();
     items
         .map(|(index, item)| {

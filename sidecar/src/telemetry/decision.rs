@@ -175,6 +175,7 @@ pub(super) fn audit(event: &DecisionEvent<'_>) {
         ReasonCode::RequirementFailed
         | ReasonCode::InsufficientScope
         | ReasonCode::ActorRefused
+        | ReasonCode::CrossSite
         | ReasonCode::UnknownOperation => note(event, "authz_fail"),
         ReasonCode::Allowed
         | ReasonCode::SessionRequired

@@ -105,6 +105,10 @@ pub(crate) fn call(
             method: method.into(),
             target: target.into(),
             credentials: credentials.to_vec(),
+            attributes: vec![v1::Attribute {
+                name: "sec-fetch-site".into(),
+                value: "same-origin".into(),
+            }],
             accepted_updates: vec![
                 v1::WireUpdateKind::Cookie.into(),
                 v1::WireUpdateKind::Token.into(),

@@ -176,6 +176,10 @@ pub(crate) fn authorize(path: &str) -> v1::AuthorizeRequest {
             authority: "localhost".into(),
             method: "GET".into(),
             target: path.into(),
+            attributes: vec![v1::Attribute {
+                name: "sec-fetch-site".into(),
+                value: "same-origin".into(),
+            }],
             ..v1::WireContext::default()
         }),
         data_complete: true,

@@ -36,6 +36,7 @@ const authorize = (method, target, cookie, more = {}) =>
       credentials: cookie
         ? [{ source: "CREDENTIAL_SOURCE_COOKIE", value: Buffer.from(cookie) }]
         : [],
+      attributes: [{ name: "sec-fetch-site", value: Buffer.from("same-origin") }],
       acceptedUpdates: ["WIRE_UPDATE_KIND_COOKIE"],
     },
     dataComplete: true,

@@ -50,6 +50,7 @@ def authorize(method, target, cookie=None, **more):
         method=method,
         target=target,
         credentials=credentials,
+        attributes=[wire_pb2.Attribute(name="sec-fetch-site", value=b"same-origin")],
         accepted_updates=[wire_pb2.WIRE_UPDATE_KIND_COOKIE],
     )
     request = authorization_pb2.AuthorizeRequest(wire=wire, data_complete=True, **more)

@@ -1,6 +1,6 @@
 //! With `sidegate can`, from the file and with no server.
 
-use std::{path::PathBuf, process::Stdio, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, process::Stdio, sync::Arc};
 
 use auth_core::store::Store;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use crate::{
 pub struct CommandLine {
     world: World,
     program: PathBuf,
-    sessions: std::collections::BTreeMap<String, SessionFixture>,
+    sessions: BTreeMap<String, SessionFixture>,
 }
 
 impl CommandLine {
@@ -58,9 +58,16 @@ impl Front for CommandLine {
             .expect
             .as_ref()
             .and_then(|expect| expect.outcome.as_deref());
+        // It asks about permissions, as the app's own pages would.
+        let is_of_sites = case
+            .expect
+            .as_ref()
+            .is_some_and(|expect| expect.reason.as_deref() == Some("cross_site"));
         stated
+            && !is_of_sites
             && breaks != Some("undetermined")
             && call.credentials.is_empty()
+            && call.attributes.iter().all(is_assumed)
             && call.data_text.is_none()
             && call.data_complete.is_none()
             && !call.data_pending
@@ -119,6 +126,12 @@ impl Front for CommandLine {
     async fn write(&self, _: Option<&str>, _: Bytes, _: Write) -> Reply {
         panic!("`sidegate can` writes no session")
     }
+}
+
+/// It asks as the app's own pages do.
+fn is_assumed(attributes: &BTreeMap<String, String>) -> bool {
+    let mut attributes = attributes.iter();
+    attributes.all(|(name, value)| name == "sec-fetch-site" && value == "same-origin")
 }
 
 fn stated(session: &SessionFixture) -> String {

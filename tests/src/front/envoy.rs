@@ -181,6 +181,9 @@ fn headers(call: &Call) -> Vec<(String, Bytes)> {
             (name.to_owned(), credential.value.clone())
         })
         .collect();
+    for attribute in &call.attributes {
+        headers.push((attribute.name.clone(), attribute.value.clone()));
+    }
     if !call.data_json.is_empty() {
         headers.push(("content-type".to_owned(), "application/json".into()));
     }

@@ -106,6 +106,10 @@ impl Front for ForwardAuth {
             };
             headers.append(name, HeaderValue::from_bytes(&credential.value).unwrap());
         }
+        for attribute in &asked.call.attributes {
+            let name = HeaderName::try_from(&attribute.name).unwrap();
+            headers.append(name, HeaderValue::from_bytes(&attribute.value).unwrap());
+        }
         let response = self.client.request(request.unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();

@@ -150,6 +150,9 @@ fn authorize_request(call: &Call) -> Value {
             "value": STANDARD.encode(&credential.value),
         })
     });
+    let attributes = call.attributes.iter().map(
+        |attribute| json!({ "name": attribute.name, "value": STANDARD.encode(&attribute.value) }),
+    );
     let accepted = [
         ("WIRE_UPDATE_KIND_COOKIE", call.deliverable.cookie),
         ("WIRE_UPDATE_KIND_TOKEN", call.deliverable.token),
@@ -169,6 +172,7 @@ fn authorize_request(call: &Call) -> Value {
             "target": call.target,
             "credentials": credentials.collect::<Vec<_>>(),
             "peer": { "address": call.peer.address, "identity": call.peer.identity },
+            "attributes": attributes.collect::<Vec<_>>(),
             "acceptedUpdates": accepted.collect::<Vec<_>>(),
         },
         "dataJson": STANDARD.encode(&call.data_json),

@@ -63,7 +63,7 @@ async fn r11_an_app_signs_in_changes_and_logs_out_by_headers() {
         return;
     };
     let cookie = sign_in(&scene).await;
-    let as_user = [("cookie", &*cookie)];
+    let as_user = [("cookie", &*cookie), ("sec-fetch-site", "same-origin")];
     scene.app.answer(|request| {
         let patch = r#"{"theme":"dark"}"#;
         writing(request, 200, "Sidegate-Session-Patch", patch)

@@ -66,6 +66,12 @@ pub(super) fn warn_of_operation(
         let message = "`actors: allow` has no effect with `session: none`";
         warn(document, file, message, faults);
     }
+    if let Some(cross_site) = &file.cross_site
+        && !targets.iter().any(|target| target.kind() == WireKind::Http)
+    {
+        let message = "`cross_site` has no effect here: the operation has no target on http";
+        warn(document, cross_site, message, faults);
+    }
     for field in file.data.values() {
         for (kind, path) in places(field) {
             if !targets.iter().any(|target| target.kind() == kind) {

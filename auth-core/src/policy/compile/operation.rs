@@ -16,7 +16,7 @@ use crate::{
     expression::Type,
     operation::{Applies, Attached, AttachedScopes, Operation},
     policy::{
-        file::{Actors, DataFile, OperationFile, SessionNeed, WritesFile},
+        file::{Actors, CrossSite, DataFile, OperationFile, SessionNeed, WritesFile},
         scalar::At,
         source::Document,
     },
@@ -179,6 +179,11 @@ impl Compiler<'_, '_> {
                 .iter()
                 .any(|write| write.value == WritesFile::Attributes),
             admits_actors: self.file.actors == Some(Actors::Allow),
+            admits_cross_site: self
+                .file
+                .cross_site
+                .as_ref()
+                .is_some_and(|site| site.value == CrossSite::Allow),
             scopes: always.into(),
             conditional_scopes: conditional.into(),
             requirements: requirements.into(),

@@ -86,6 +86,17 @@ pub enum Actors {
     Allow,
 }
 
+/// Whether pages of other sites may have a browser make state-changing calls (SECURITY C-06).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CrossSite {
+    /// No.
+    #[default]
+    Refuse,
+    /// Yes: the app tells good from bad by itself, as by the `state` of a sign-in elsewhere.
+    Allow,
+}
+
 /// One piece of the app's behaviour, its security, and the wires that reach it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -147,9 +158,10 @@ pub struct OperationFile {
     /// Not in this build.
     #[serde(rename = "use", skip_serializing_if = "Option::is_none")]
     pub middleware: Option<NotInThisBuild>,
-    /// Not in this build.
+    /// Whether pages of other sites may have a browser call it over HTTP, with our cookie or to
+    /// sign in. Default `refuse`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cross_site: Option<NotInThisBuild>,
+    pub cross_site: Option<At<CrossSite>>,
     /// Not in this build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cors: Option<NotInThisBuild>,

@@ -1,0 +1,93 @@
+//! Requests that another site had a browser make (SECURITY C-06, C-08).
+//!
+//! A browser adds our cookie to a request whoever caused it. So a state-changing request that
+//! carries the cookie, and every request that signs in, must show that it comes from the app's own
+//! pages: by Fetch-Metadata, which no page can forge, else by its origin. What has neither, nor a
+//! cookie of ours, was made by no browser.
+
+use crate::{
+    grammar::{Cookies, cookie_values},
+    operation::Operation,
+    origin::Origin,
+    strategy::Strategies,
+    wire::{Call, CredentialSource, WireKind},
+};
+
+/// The attributes that tell where a request comes from, which every HTTP edge sends.
+pub const ATTRIBUTES: [&str; 3] = [ORIGIN, SITE, MODE];
+
+const ORIGIN: &str = "origin";
+const SITE: &str = "sec-fetch-site";
+const MODE: &str = "sec-fetch-mode";
+
+/// What a call says under one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told<'c> {
+    Nothing,
+    Once(&'c [u8]),
+    /// More than once: one of them may be somebody else's.
+    Often,
+}
+
+/// Why a call is refused as one that another site caused; `None` when it is not. A question that
+/// says nothing of where it comes from is about permissions alone.
+#[must_use]
+pub fn refusal(
+    strategies: &Strategies,
+    operation: &Operation,
+    call: &Call,
+    is_question: bool,
+) -> Option<&'static str> {
+    if call.kind != WireKind::Http || operation.admits_cross_site {
+        return None;
+    }
+    let changes_state = !matches!(&*call.method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
+    if !changes_state && !operation.signs_in {
+        return None;
+    }
+    let has_cookie = carries_cookie(strategies, call);
+    if !operation.signs_in && !has_cookie {
+        return None;
+    }
+    let [site, mode, origin] = [SITE, MODE, ORIGIN].map(|name| told(call, name));
+    if [site, mode, origin] == [Told::Nothing; 3] {
+        let is_browser = has_cookie && !is_question;
+        return is_browser.then_some("it says nothing of the page that it comes from");
+    }
+    match (site, mode, origin) {
+        (Told::Once(b"same-origin"), ..) => None,
+        // Somebody typed the address, or opened a bookmark.
+        (Told::Once(b"none"), Told::Once(b"navigate"), _) => None,
+        (Told::Once(_) | Told::Often, ..) => Some("`sec-fetch-site` is not that of an own page"),
+        (Told::Nothing, _, Told::Once(origin)) => {
+            let is_own = Origin::is_at(origin, call.authority.as_bytes());
+            (!is_own).then_some("`origin` is not that of the host called")
+        }
+        (Told::Nothing, _, Told::Often) => Some("`origin` stands twice"),
+        (Told::Nothing, _, Told::Nothing) => Some("it has no `origin`"),
+    }
+}
+
+fn told<'c>(call: &'c Call, name: &str) -> Told<'c> {
+    let mut values = call
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.name == name);
+    match (values.next(), values.next()) {
+        (None, _) => Told::Nothing,
+        (Some(one), None) => Told::Once(&one.value),
+        (Some(_), Some(_)) => Told::Often,
+    }
+}
+
+/// Whether a cookie of ours came along, good or bad.
+fn carries_cookie(strategies: &Strategies, call: &Call) -> bool {
+    strategies.cookies().any(|strategy| {
+        let lines = call
+            .credentials
+            .iter()
+            .filter(|credential| credential.source == CredentialSource::Cookie)
+            .map(|credential| &*credential.value);
+        cookie_values(lines, &strategy.sought) != Cookies::Absent
+    })
+}
