@@ -503,6 +503,11 @@ fn prepare(documents: &mut [Document], folder: &Path) {
         .iter()
         .flat_map(|document| document.file.claims.keys());
     let claims = claims.map(|claim| At::nowhere(claim.clone())).collect();
+    // A case says itself whether its body is there.
+    let operations = documents
+        .iter()
+        .flat_map(|document| document.file.operations.keys());
+    let operations = operations.map(|name| At::nowhere(name.clone())).collect();
     let file = &mut documents[0].file;
     let local = || At::nowhere("127.0.0.1:0".to_owned());
     file.listen = Some(Listen {
@@ -514,6 +519,8 @@ fn prepare(documents: &mut [Document], folder: &Path) {
             address: local(),
             trusted_proxies: vec![At::nowhere("127.0.0.1".to_owned())],
             caller: At::nowhere(CALLER.to_owned()),
+            login: None,
+            without_body: operations,
         }),
         envoy: Some(EnvoyFile {
             address: local(),

@@ -34,6 +34,7 @@ use harness::{
     },
     story::{self, Answers},
 };
+use sidecar::edge::forward_auth::Dialect;
 
 /// The ways to ask.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,7 +42,7 @@ enum Way {
     Library,
     Grpc,
     Json,
-    ForwardAuth,
+    ForwardAuth(Dialect),
     Proxy,
     RemoteProxy,
     Envoy(Form),
@@ -53,7 +54,7 @@ async fn front(way: Way, file: &CaseFile) -> Box<dyn Front> {
         Way::Library => Box::new(Library::new(file).await),
         Way::Grpc => Box::new(Grpc::new(file).await),
         Way::Json => Box::new(Json::new(file).await),
-        Way::ForwardAuth => Box::new(ForwardAuth::new(file).await),
+        Way::ForwardAuth(dialect) => Box::new(ForwardAuth::new(file, dialect).await),
         Way::Proxy => Box::new(Proxy::new(file).await),
         Way::RemoteProxy => Box::new(Proxy::remote(file).await),
         Way::Envoy(form) => Box::new(Envoy::new(file, form).await),
@@ -190,9 +191,11 @@ async fn json_over_http_answers_every_case_alike() {
 }
 
 #[tokio::test]
-async fn forward_auth_answers_what_it_can_carry_alike() {
-    let carried = hold(Way::ForwardAuth).await;
-    assert!(carried >= 50, "only {carried} cases");
+async fn each_dialect_of_forward_auth_answers_what_it_can_carry_alike() {
+    for dialect in Dialect::ALL {
+        let carried = hold(Way::ForwardAuth(dialect)).await;
+        assert!(carried >= 150, "{dialect:?}: only {carried} cases");
+    }
 }
 
 #[tokio::test]

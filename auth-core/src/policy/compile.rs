@@ -31,6 +31,7 @@ use crate::{
 mod app;
 mod check;
 mod context;
+mod forward_auth;
 mod idle;
 mod issuer;
 mod operation;
@@ -174,6 +175,7 @@ impl Policy {
         idle::warn_of_platform_part(main, &mut faults);
         let opened = open_sources(main, sources, &mut faults);
         let apps = app::compile(main, included, &opened, natives, &mut faults);
+        forward_auth::refuse_unknown(main, &apps, &mut faults);
         let asks_scopes = apps
             .all
             .iter()

@@ -80,7 +80,7 @@ pub struct Listen {
     pub admin: PathBuf,
     /// `/livez`, `/readyz` and `/metrics`.
     pub telemetry: Address,
-    /// Plain HTTP forward-auth for proxies.
+    /// Forward-auth for proxies.
     pub forward_auth: Option<ForwardAuth>,
     /// A reverse proxy in front of an app.
     pub proxy: Option<Proxy>,
@@ -92,7 +92,7 @@ pub struct Listen {
     pub origins: Vec<String>,
 }
 
-/// The plain forward-auth endpoint.
+/// Forward-auth for proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardAuth {
     /// Where it listens.
@@ -101,6 +101,8 @@ pub struct ForwardAuth {
     pub trusted_proxies: Vec<Network>,
     /// The caller on whose behalf they ask.
     pub caller: Arc<Caller>,
+    /// Where browsers that must sign in are sent.
+    pub login: Option<String>,
 }
 
 /// Another Sidegate, which decides.

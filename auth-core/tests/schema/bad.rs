@@ -6,6 +6,8 @@ pub(crate) const BOTH_REFUSE: &[&str] = &[
     "operatoins: {}",
     "listen: { grcp: 127.0.0.1:1 }",
     "listen: { forward_auth: { address: 127.0.0.1:1, trusted_proxies: [], caller: a, x: 1 } }",
+    "listen: { forward_auth: { address: 127.0.0.1:1, trusted_proxies: [], caller: a, login: [ x ] } }",
+    "listen: { forward_auth: { address: 127.0.0.1:1, trusted_proxies: [], caller: a, without_body: x } }",
     "listen: { envoy: { address: 127.0.0.1:1, caller: a, x: 1 } }",
     "listen: { proxy: { address: 127.0.0.1:1, upstream: \"http://a\", caller: a, x: 1 } }",
     "listen: { proxy: { address: 127.0.0.1:1, caller: a } }",

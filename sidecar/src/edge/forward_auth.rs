@@ -1,13 +1,13 @@
 //! Forward-auth over plain HTTP: a proxy describes a request, we say whether it may pass.
 //!
-//! The request is described by `X-Forwarded-Method`, `-Host` and `-Uri`, each there once. They are
-//! believed, as are the client's credentials beside them, only from proxies that the configuration
-//! names (SECURITY H-04); from others nothing is read. The path of our own URL and the body mean
-//! nothing here.
+//! Each kind of proxy asks at an endpoint of its own ([`Dialect`]), which reads the headers that
+//! this kind sets and no others, each there once. They are believed, as are the client's
+//! credentials beside them, only from proxies that the configuration names (SECURITY H-04); from
+//! others nothing is read. The body means nothing here.
 //!
 //! An allow is a 200 that always carries every `Sidegate-*` header (H-05), so that the proxy
-//! overwrites what a client made up. Anything else is the row of the one table (R20), and
-//! whatever goes wrong here is closed (H-08).
+//! overwrites what a client made up. Anything else is the row of the one table (R20), or what the
+//! proxy knows that comes nearest, and whatever goes wrong here is closed (H-08).
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -25,17 +25,20 @@ use axum::{
     extract::ConnectInfo,
     http::{StatusCode, request::Parts},
     response::Response,
+    routing::any,
 };
 use tonic::metadata::MetadataMap;
 
 use super::{
     deadline::{DEFAULT_MAX, Deadline},
-    http::{forwarded, problem},
+    http::{forwarded, problem, refuse::Reader},
 };
 
+mod dialect;
 mod extract;
 mod render;
 
+pub use self::dialect::Dialect;
 pub use auth_core::policy::settings::{Network, NetworkError};
 
 /// Why forward-auth does not start.
@@ -64,6 +67,7 @@ pub struct ForwardAuth<D> {
     point: Arc<D>,
     caller: Arc<Caller>,
     trusted: Vec<Network>,
+    login: Option<String>,
     max: Duration,
 }
 
@@ -92,6 +96,7 @@ impl<D: DecisionPoint> ForwardAuth<D> {
             point,
             caller,
             trusted,
+            login: None,
             max: DEFAULT_MAX,
         })
     }
@@ -102,50 +107,83 @@ impl<D: DecisionPoint> ForwardAuth<D> {
         Self { max, ..self }
     }
 
+    /// The same, which sends browsers that must sign in there: a path, or an `https://` URL.
+    #[must_use]
+    pub fn with_login(self, login: Option<String>) -> Self {
+        Self { login, ..self }
+    }
+
     /// Answers a request that came from `peer`; `None` is not known and not trusted.
-    pub async fn answer(&self, peer: Option<IpAddr>, request: &Parts) -> Response {
+    pub async fn answer(
+        &self,
+        dialect: Dialect,
+        peer: Option<IpAddr>,
+        request: &Parts,
+    ) -> Response {
         if !peer.is_some_and(|peer| Network::any_contains(&self.trusted, peer)) {
             let problem = "this peer is no proxy that may ask: list it in `trusted_proxies`";
-            return refused(StatusCode::FORBIDDEN, problem);
+            return refused(dialect, StatusCode::FORBIDDEN, problem);
         }
         let deadline = Deadline::of(&MetadataMap::new(), self.max);
         let profile = match deadline.result(self.point.profile(&WireKind::Http)).await {
             Ok(profile) => profile,
-            Err(_) => return problem::failed(),
+            Err(_) => return render::failed(dialect),
         };
         let headers = &request.headers;
-        let client = forwarded::client(headers, &self.trusted);
-        let call = match extract::call(headers, &profile, client, &self.caller.tenant) {
+        let client = forwarded::client_in(&dialect.described().client(), headers, &self.trusted);
+        let call = match extract::call(dialect, headers, &profile, client, &self.caller.tenant) {
             Ok(call) => call,
-            Err(refusal) => return refused(refusal.status, &refusal.problem),
+            Err(refusal) => return refused(dialect, refusal.status, &refusal.problem),
+        };
+        let target = call.target.clone();
+        let visitor = render::Visitor {
+            reader: Reader::of_described(&call.method, headers),
+            login: self.login.as_deref(),
+            target: &target,
         };
         match deadline
             .answer(self.point.authorize(&self.caller, call))
             .await
         {
-            Ok(answer) => render::answer(answer),
-            Err(_) => problem::failed(),
+            Ok(answer) => render::answer(dialect, &answer, visitor),
+            Err(_) => render::failed(dialect),
         }
     }
 }
 
-/// A request that was not asked about.
-fn refused(status: StatusCode, problem: &str) -> Response {
-    tracing::info!(status = status.as_u16(), problem, "forward-auth refused");
-    problem::refused(status, problem)
+/// A request that was not asked about. A proxy that does not describe it is told so, whatever it
+/// makes of that: it is not configured as we printed it.
+fn refused(dialect: Dialect, status: StatusCode, problem: &str) -> Response {
+    let (number, name) = (status.as_u16(), dialect.as_str());
+    tracing::info!(
+        status = number,
+        dialect = name,
+        problem,
+        "forward-auth refused"
+    );
+    let response = problem::refused(status, problem);
+    match status {
+        StatusCode::BAD_REQUEST => response,
+        _ => render::as_known(dialect, response),
+    }
 }
 
-/// A router that answers every path and method. The listener must provide the peer's address as
-/// [`ConnectInfo`].
+/// A router with an endpoint for each dialect, which take every method; other paths are not there.
+/// The listener must provide the peer's address as [`ConnectInfo`].
 pub fn router<D: DecisionPoint>(edge: Arc<ForwardAuth<D>>) -> Router {
-    Router::new().fallback(move |request: axum::extract::Request| {
+    let endpoint = |router: Router, dialect: Dialect| {
         let edge = Arc::clone(&edge);
-        async move {
-            // The body is dropped unread.
-            let (parts, _) = request.into_parts();
-            let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-            let peer = peer.map(|info| info.0.ip());
-            edge.answer(peer, &parts).await
-        }
-    })
+        let answer = move |request: axum::extract::Request| {
+            let edge = Arc::clone(&edge);
+            async move {
+                // The body is dropped unread.
+                let (parts, _) = request.into_parts();
+                let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+                let peer = peer.map(|info| info.0.ip());
+                edge.answer(dialect, peer, &parts).await
+            }
+        };
+        router.route(dialect.path(), any(answer))
+    };
+    Dialect::ALL.into_iter().fold(Router::new(), endpoint)
 }

@@ -92,6 +92,7 @@ impl<D: DecisionPoint> Edges<D> {
         if let Some(settings) = &listen.forward_auth {
             let (caller, trusted) = (&settings.caller, &settings.trusted_proxies);
             let edge = ForwardAuth::new(Arc::clone(point), Arc::clone(caller), trusted.clone())?;
+            let edge = edge.with_login(settings.login.clone());
             edges.forward_auth = Some(forward_auth::router(Arc::new(edge)));
         }
         if let Some(settings) = &listen.proxy {

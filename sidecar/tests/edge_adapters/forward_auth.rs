@@ -14,12 +14,24 @@ fn trusted() -> Vec<Network> {
     vec!["10.0.0.0/8".parse().unwrap()]
 }
 
+const PROTO: (&str, &str) = ("x-forwarded-proto", "https");
+
 async fn ask(peer: &str, target: &str, more: &[(&str, &str)]) -> (Arc<Scripted>, Response) {
+    ask_at("/forward-auth?any=thing", peer, target, more).await
+}
+
+async fn ask_at(
+    path: &str,
+    peer: &str,
+    target: &str,
+    more: &[(&str, &str)],
+) -> (Arc<Scripted>, Response) {
     let point = Arc::new(Scripted::default());
     let edge = ForwardAuth::new(Arc::clone(&point), caller(&[Grant::Authorize]), trusted());
     let edge = edge.unwrap().with_max(Duration::from_millis(50));
+    let edge = edge.with_login(Some("/login".to_owned()));
     let peer: SocketAddr = peer.parse().unwrap();
-    let mut request = Request::get("/forward-auth/any?thing")
+    let mut request = Request::get(path)
         .header("x-forwarded-method", "GET")
         .header("x-forwarded-host", "books.example")
         .header("x-forwarded-uri", target)
@@ -124,4 +136,47 @@ fn it_does_not_start_without_proxies_or_grants() {
         start(other_wire, trusted()),
         Some(ForwardAuthError::WireNotAllowed { caller: name() })
     );
+}
+
+#[tokio::test]
+async fn each_dialect_is_asked_at_its_own_path_and_no_other_path_is_there() {
+    for (path, expected) in [
+        ("/forward-auth", 200),
+        ("/forward-auth/traefik", 200),
+        ("/forward-auth/caddy", 200),
+        // It reads none of the headers that are sent here.
+        ("/forward-auth/nginx", 400),
+        ("/", 404),
+        ("/forward-auth/", 404),
+        ("/forward-auth/haproxy", 404),
+        ("/allow", 404),
+    ] {
+        let (point, response) = ask_at(path, "10.1.2.3:1", "/allow", &[PROTO]).await;
+        assert_eq!(response.status(), expected, "{path}");
+        let asked = point.asked.lock().unwrap().len();
+        assert_eq!(asked, usize::from(expected == 200), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn only_browsers_are_sent_to_sign_in() {
+    const HTML: (&str, &str) = ("accept", "text/html");
+    let rows: [(&[(&str, &str)], u16); 6] = [
+        (&[HTML], 302),
+        (&[], 401),
+        (&[("accept", "application/json")], 401),
+        (&[HTML, ("x-requested-with", "XMLHttpRequest")], 401),
+        (&[HTML, ("sec-websocket-key", "x")], 401),
+        (&[HTML, ("content-type", "application/grpc")], 401),
+    ];
+    for (more, status) in rows {
+        let more = [&[PROTO], more].concat();
+        let path = "/forward-auth/traefik";
+        let (_, response) = ask_at(path, "10.1.2.3:1", "/unauthenticated", &more).await;
+        assert_eq!(response.status(), status, "{more:?}");
+        let location = response.headers().get("location");
+        let location = location.map(|location| location.to_str().unwrap());
+        let expected = (status == 302).then_some("/login?return_to=/unauthenticated");
+        assert_eq!(location, expected, "{more:?}");
+    }
 }

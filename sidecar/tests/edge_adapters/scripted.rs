@@ -59,7 +59,7 @@ pub(crate) fn session_errors() -> Vec<(&'static str, SessionError)> {
     ]
 }
 
-/// Answers `/allow`, `/deny`, `/anonymous` and `/slow`, and knows no other target.
+/// Answers `/allow`, `/deny`, `/unauthenticated`, `/anonymous` and `/slow`, and knows no other target.
 #[derive(Debug, Default)]
 pub(crate) struct Scripted {
     pub(crate) asked: Mutex<Vec<Call>>,
@@ -93,6 +93,7 @@ fn answer(target: &str) -> Answer {
         "/allow" => (ReasonCode::Allowed, Some(session())),
         "/anonymous" => (ReasonCode::Allowed, None),
         "/deny" => (ReasonCode::RequirementFailed, Some(session())),
+        "/unauthenticated" => (ReasonCode::SessionRequired, None),
         _ => (ReasonCode::UnknownOperation, None),
     };
     Answer {

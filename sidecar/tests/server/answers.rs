@@ -153,7 +153,7 @@ impl Scene {
     async fn by_proxy(&self, target: &str, head: &str) -> Plain {
         let proxy = self.sidecar.addresses.forward_auth.as_ref().unwrap();
         let head = format!(
-            "GET /any HTTP/1.1\r\nhost: localhost\r\nx-forwarded-method: GET\r\n\
+            "GET /forward-auth HTTP/1.1\r\nhost: localhost\r\nx-forwarded-method: GET\r\n\
              x-forwarded-host: localhost\r\nx-forwarded-uri: {target}\r\n\
              x-forwarded-for: 192.0.2.7\r\n{head}\r\n"
         );

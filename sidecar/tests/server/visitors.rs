@@ -160,7 +160,7 @@ impl Shop {
             "x-forwarded-method: GET\r\nx-forwarded-host: localhost\r\nx-forwarded-uri: /me\r\n\
              x-forwarded-for: 192.0.2.7\r\n{header}: {value}\r\n"
         );
-        let (status, _) = get(&proxy.to_string(), "/", &said).await;
+        let (status, _) = get(&proxy.to_string(), "/forward-auth", &said).await;
         assert!([200, 401].contains(&status), "{status}");
         [
             ("grpc", grpc),

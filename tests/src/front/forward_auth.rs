@@ -11,6 +11,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use serde_json::{Value, json};
+use sidecar::edge::forward_auth::Dialect;
 
 use super::{
     Asked, Front, Observed, Reply, Write,
@@ -24,14 +25,16 @@ use crate::{
 /// A proxy in front of a sidecar.
 #[derive(Debug)]
 pub struct ForwardAuth {
+    dialect: Dialect,
     server: Server,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl ForwardAuth {
-    /// A proxy in front of a sidecar on the world of a file.
-    pub async fn new(file: &CaseFile) -> Self {
+    /// A proxy of this kind in front of a sidecar on the world of a file.
+    pub async fn new(file: &CaseFile, dialect: Dialect) -> Self {
         Self {
+            dialect,
             server: Server::start(file).await,
             client: Client::builder(TokioExecutor::new()).build_http(),
         }
@@ -86,17 +89,24 @@ impl Front for ForwardAuth {
 
     async fn decide(&self, asked: Asked<'_>) -> Reply {
         let address = tcp(&self.server.addresses.forward_auth);
-        let mut request = http::Request::get(format!("http://{address}/")).body(Full::default());
+        let path = self.dialect.path();
+        let mut request =
+            http::Request::get(format!("http://{address}{path}")).body(Full::default());
         let headers = request.as_mut().unwrap().headers_mut();
-        for (name, value) in [
-            ("x-forwarded-method", &asked.call.method),
-            ("x-forwarded-host", &asked.call.authority),
-            ("x-forwarded-uri", &asked.call.target),
-        ] {
+        let said = match self.dialect {
+            Dialect::Nginx => "x-original",
+            Dialect::Plain | Dialect::Traefik | Dialect::Caddy => "x-forwarded",
+        };
+        let mut describe = |what: &str, value: &str| {
+            let name = HeaderName::try_from(format!("{said}-{what}")).unwrap();
             headers.insert(name, value.parse().unwrap());
-        }
+        };
+        describe("method", &asked.call.method);
+        describe("host", &asked.call.authority);
+        describe("uri", &asked.call.target);
+        describe("proto", "https");
         if !asked.call.peer.address.is_empty() {
-            headers.insert("x-forwarded-for", asked.call.peer.address.parse().unwrap());
+            describe("for", &asked.call.peer.address);
         }
         for credential in &asked.call.credentials {
             let name = match credential.source {
@@ -113,7 +123,7 @@ impl Front for ForwardAuth {
         let response = self.client.request(request.unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        observe(parts.status.as_u16(), &parts.headers, &body)
+        observe(self.dialect, parts.status.as_u16(), &parts.headers, &body)
     }
 
     async fn write(&self, _: Option<&str>, _: Bytes, _: Write) -> Reply {
@@ -121,7 +131,7 @@ impl Front for ForwardAuth {
     }
 }
 
-fn observe(status: u16, headers: &HeaderMap, body: &[u8]) -> Reply {
+fn observe(dialect: Dialect, status: u16, headers: &HeaderMap, body: &[u8]) -> Reply {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let all = |name: &str| {
         let values = headers.get_all(name).iter();
@@ -131,15 +141,25 @@ fn observe(status: u16, headers: &HeaderMap, body: &[u8]) -> Reply {
     };
     let outcome = header("sidegate-outcome").unwrap_or_default();
     let row = Outcome::ALL.into_iter().find(|row| row.as_str() == outcome);
-    assert_eq!(
-        row.map(Outcome::http_status),
-        Some(status),
-        "the table of R20, {outcome}"
-    );
+    let expected = row.map(|row| match (dialect, row.http_status()) {
+        (Dialect::Nginx, 400..) if row != Outcome::Unauthenticated => 403,
+        (_, status) => status,
+    });
+    assert_eq!(expected, Some(status), "the table of R20, {outcome}");
+    let cookies = all("set-cookie");
+    let numbered: Vec<String> = ["sidegate-cookie-1", "sidegate-cookie-2"]
+        .iter()
+        .flat_map(|name| all(name))
+        .collect();
+    match dialect {
+        Dialect::Nginx => assert_eq!(numbered, cookies),
+        Dialect::Caddy if status == 200 => assert_eq!(numbered, cookies),
+        _ => assert!(numbered.is_empty()),
+    }
     let mut observed: Observed = [
         ("outcome", json!(outcome)),
         ("challenges", json!(all("www-authenticate"))),
-        ("updates", updates(&all("set-cookie"))),
+        ("updates", updates(&cookies)),
     ]
     .into();
     if status == 200 {

@@ -25,7 +25,7 @@ pub struct Listen {
     /// `/livez`, `/readyz` and `/metrics`. Default: `127.0.0.1:7482`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<At<String>>,
-    /// Plain HTTP forward-auth for proxies. Default: off.
+    /// Forward-auth for nginx, Traefik, Caddy and others, over plain HTTP. Default: off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forward_auth: Option<ForwardAuthFile>,
     /// Envoy's external authorization over gRPC (`ext_authz` v3). Default: off.
@@ -101,7 +101,8 @@ pub enum PassedCredentials {
     Pass,
 }
 
-/// The plain forward-auth endpoint.
+/// Forward-auth: an endpoint for each kind of proxy, as `/forward-auth/nginx`, `/forward-auth/traefik`
+/// and `/forward-auth/caddy`, and a plain one at `/forward-auth`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForwardAuthFile {
@@ -111,6 +112,15 @@ pub struct ForwardAuthFile {
     pub trusted_proxies: Vec<At<String>>,
     /// The caller on whose behalf the proxies ask.
     pub caller: At<String>,
+    /// Where browsers that must sign in are sent: a path of the app, or an `https://` URL. Default:
+    /// nowhere, they get 401.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub login: Option<At<String>>,
+    /// Operations that may be asked about here although a check of theirs reads the body, which no
+    /// proxy hands over: here such a check never holds. Any other operation with such a check is an
+    /// error. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_body: Vec<At<String>>,
 }
 
 /// Envoy's external authorization.

@@ -148,12 +148,32 @@ impl Addresses<'_, '_> {
         let key = "listen.forward_auth";
         let address = self.read(key, &file.address);
         let trusted_proxies = self.networks(key, &file.trusted_proxies);
+        if file.trusted_proxies.is_empty() {
+            let message = "`trusted_proxies` is empty, so that nobody may ask";
+            let help = "name the proxies, as `trusted_proxies: [ 127.0.0.1 ]`";
+            self.faults.add(key, &file.address, message, Some(help));
+        }
         let caller = self.caller(key, &file.caller, callers);
+        let login = self.login(key, file.login.as_ref());
         Some(ForwardAuth {
             address: address?,
             trusted_proxies,
             caller: caller?,
+            login,
         })
+    }
+
+    /// Where browsers sign in.
+    pub(super) fn login(
+        &mut self,
+        key: &'static str,
+        asked: Option<&At<String>>,
+    ) -> Option<String> {
+        let at = asked?;
+        if let Err((message, help)) = check_login(at) {
+            self.faults.add(key, at, &message, Some(help));
+        }
+        Some(at.value.clone())
     }
 
     fn envoy(&mut self, file: &EnvoyFile, callers: &[CallerSettings]) -> Option<Envoy> {
@@ -235,4 +255,21 @@ fn origin(at: &At<String>, faults: &mut Faults<'_>) -> String {
         faults.add("listen.origins", at, &message, Some(help));
     }
     at.value.to_ascii_lowercase()
+}
+
+/// A path of the app, or an `https://` URL: what browsers are sent to is written here and nowhere
+/// else (SECURITY C-09).
+fn check_login(at: &At<String>) -> Result<(), (String, &'static str)> {
+    let help = "write a path as `/login`, or a URL as `https://id.example/login`";
+    let rest = match at.strip_prefix("https://") {
+        Some(rest) if !rest.starts_with(['/', '?', '#', '@']) => rest,
+        None if at.starts_with('/') && !at.starts_with("//") => at,
+        _ => "",
+    };
+    let is_clean = |byte: u8| byte.is_ascii_graphic() && !b"\\#\"<>@".contains(&byte);
+    if rest.is_empty() || !rest.bytes().all(is_clean) {
+        let message = format!("`{}` is no place to sign in", at.escape_debug());
+        return Err((message, help));
+    }
+    Ok(())
 }

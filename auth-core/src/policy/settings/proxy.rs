@@ -27,22 +27,16 @@ pub(super) fn read(
     let address = addresses.read(KEY, &file.address);
     let trusted_proxies = addresses.networks(KEY, &file.trusted_proxies);
     let caller = addresses.caller(KEY, &file.caller, callers);
-    let mut fault = |at: &At<String>, (message, help): (String, &str)| {
-        addresses.faults.add(KEY, at, &message, Some(help));
-    };
     let upstream = match upstream(&file.upstream) {
         Ok(upstream) => Some(upstream),
-        Err(why) => {
-            fault(&file.upstream, why);
+        Err((message, help)) => {
+            addresses
+                .faults
+                .add(KEY, &file.upstream, &message, Some(help));
             None
         }
     };
-    let login = file.login.as_ref().map(|at| {
-        if let Err(why) = login(at) {
-            fault(at, why);
-        }
-        at.value.clone()
-    });
+    let login = addresses.login(KEY, file.login.as_ref());
     let timeout = file.timeout.as_ref().map_or(DEFAULT_TIMEOUT, |at| {
         if at.value.0 < Duration::from_secs(1) || at.value.0 > MAX_TIMEOUT {
             let message = "a silence is from `1s` to `1h`";
@@ -107,21 +101,4 @@ fn upstream(at: &At<String>) -> Result<String, Fault> {
         Ok(_) if is_plain => Ok(authority.to_owned()),
         _ => Err((format!("`{shown}` names no app"), help)),
     }
-}
-
-/// A path of the app, or an `https://` URL: what browsers are sent to is written here and nowhere
-/// else (SECURITY C-09).
-fn login(at: &At<String>) -> Result<(), Fault> {
-    let help = "write a path as `/login`, or a URL as `https://id.example/login`";
-    let rest = match at.strip_prefix("https://") {
-        Some(rest) if !rest.starts_with(['/', '?', '#', '@']) => rest,
-        None if at.starts_with('/') && !at.starts_with("//") => at,
-        _ => "",
-    };
-    let is_clean = |byte: u8| byte.is_ascii_graphic() && !b"\\#\"<>@".contains(&byte);
-    if rest.is_empty() || !rest.bytes().all(is_clean) {
-        let message = format!("`{}` is no place to sign in", at.escape_debug());
-        return Err((message, help));
-    }
-    Ok(())
 }

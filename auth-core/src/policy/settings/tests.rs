@@ -139,10 +139,38 @@ fn each_fault_has_its_place_and_help() {
             "`http`",
         ),
         (
-            "listen: { forward_auth: { address: 127.0.0.1:1, trusted_proxies: [], caller: x } }",
-            ":1:78",
+            "listen: { forward_auth: { address: 127.0.0.1:1, trusted_proxies: [::1], caller: x } }",
+            ":1:81",
             "there is no caller `x`",
             "callers",
+        ),
+        (
+            "listen: { forward_auth: { address: 127.0.0.1:1, trusted_proxies: [], caller: x } }\n\
+             callers: { x: { uid: 7, may: [authorize] } }",
+            ":1:36",
+            "nobody may ask",
+            "127.0.0.1",
+        ),
+        (
+            "listen: { forward_auth: { address: 127.0.0.1:1, trusted_proxies: [0.0.0.0/0], \
+             caller: x } }\ncallers: { x: { uid: 7, may: [authorize] } }",
+            ":1:67",
+            "takes in every address",
+            "10.0.0.0/8",
+        ),
+        (
+            "listen: { forward_auth: { address: 127.0.0.1:1, trusted_proxies: ['::/0'], \
+             caller: x } }\ncallers: { x: { uid: 7, may: [authorize] } }",
+            ":1:67",
+            "takes in every address",
+            "name the proxies",
+        ),
+        (
+            "listen: { forward_auth: { address: 127.0.0.1:1, trusted_proxies: [::1], caller: x, \
+             login: //evil } }\ncallers: { x: { uid: 7, may: [authorize] } }",
+            ":1:91",
+            "no place to sign in",
+            "/login",
         ),
         (
             "listen: { envoy: { address: 127.0.0.1:1, caller: x } }\n\

@@ -16,8 +16,14 @@ pub const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 /// before it are the client's own words. `None` when that is no address.
 #[must_use]
 pub fn client(headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr> {
+    client_in(&FOR, headers, trusted)
+}
+
+/// The same, by a header of this name.
+#[must_use]
+pub fn client_in(name: &HeaderName, headers: &HeaderMap, trusted: &[Network]) -> Option<IpAddr> {
     let lines: Vec<&str> = headers
-        .get_all(FOR)
+        .get_all(name)
         .iter()
         .map(|line| line.to_str().unwrap_or("?"))
         .collect();

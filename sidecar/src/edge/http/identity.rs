@@ -27,6 +27,14 @@ pub const OUTCOME: HeaderName = HeaderName::from_static("sidegate-outcome");
 /// The headers that every allow writes.
 pub const WRITTEN: [HeaderName; 5] = [SUBJECT, SESSION, OPERATION, DECISION_ID, CALL];
 
+/// Where a browser may sign in, for a proxy that cannot relay a redirect.
+pub const LOGIN: HeaderName = HeaderName::from_static("sidegate-login");
+/// One cookie each, for proxies that cannot relay several `Set-Cookie`.
+pub const COOKIES: [HeaderName; 2] = [
+    HeaderName::from_static("sidegate-cookie-1"),
+    HeaderName::from_static("sidegate-cookie-2"),
+];
+
 /// What all names of ours begin with.
 const PREFIX: &str = "sidegate";
 

@@ -3,7 +3,7 @@
 
 use auth_core::{decision::Answer, outcome::Outcome, wire::WireKind};
 use axum::{body::Body, response::Response};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 
 use super::problem;
 
@@ -24,19 +24,35 @@ impl Reader {
     pub fn of(kind: &WireKind, request: &Parts) -> Self {
         match kind {
             WireKind::Grpc => Self::Grpc,
-            _ if wants_page(&request.method, &request.headers) => Self::Person,
-            _ => Self::Program,
+            _ => Self::of_described(request.method.as_str(), &request.headers),
+        }
+    }
+
+    /// Who reads the answer to a request that a proxy describes, with the client's headers beside
+    /// it. Never gRPC: its refusals have the status 200, which a proxy takes for an allow.
+    #[must_use]
+    pub fn of_described(method: &str, headers: &HeaderMap) -> Self {
+        match wants_page(method, headers) {
+            true => Self::Person,
+            false => Self::Program,
         }
     }
 }
 
 /// Whether a browser navigates, and does not merely fetch something for a page that it shows.
-fn wants_page(method: &Method, headers: &HeaderMap) -> bool {
+fn wants_page(method: &str, headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let accepts_html = text("accept").is_some_and(|accept| accept.contains("text/html"));
     let navigates = text("sec-fetch-mode").is_none_or(|mode| mode == "navigate");
-    let scripted = headers.contains_key("x-requested-with") || headers.contains_key("upgrade");
-    matches!(*method, Method::GET | Method::HEAD) && accepts_html && navigates && !scripted
+    // Proxies take `Upgrade` away before they ask; the key of a WebSocket stays.
+    let scripted = ["x-requested-with", "upgrade", "sec-websocket-key"];
+    let scripted = scripted.iter().any(|name| headers.contains_key(*name));
+    matches!(method, "GET" | "HEAD") && accepts_html && navigates && !scripted && !is_grpc(headers)
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Renders an answer that is no allow, with its updates. `login` is where a person signs in, and
@@ -59,9 +75,10 @@ pub fn render(answer: &Answer, reader: Reader, login: Option<&str>, target: &str
     response
 }
 
-/// The way to sign in. It leads to where the configuration says and nowhere else (C-09); what was
-/// asked for is a parameter, and always a path of the same host.
-fn sign_in_first(login: &str, target: &str) -> Response {
+/// Where to sign in: where the configuration says and nowhere else (C-09). What was asked for is a
+/// parameter, and always a path of the same host.
+#[must_use]
+pub fn sign_in_url(login: &str, target: &str) -> String {
     let mark = if login.contains('?') { '&' } else { '?' };
     let mut location = format!("{login}{mark}return_to=");
     location.extend(target.bytes().map(|byte| match byte {
@@ -70,8 +87,13 @@ fn sign_in_first(login: &str, target: &str) -> Response {
         }
         _ => format!("%{byte:02X}"),
     }));
+    location
+}
+
+/// The way to sign in.
+fn sign_in_first(login: &str, target: &str) -> Response {
     let mut response = problem::empty(StatusCode::FOUND, Outcome::Unauthenticated);
-    if let Ok(location) = HeaderValue::try_from(location) {
+    if let Ok(location) = HeaderValue::try_from(sign_in_url(login, target)) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     response
@@ -143,6 +165,12 @@ mod tests {
                 false,
             ),
             ("GET", vec![html, ("upgrade", "websocket")], false),
+            ("GET", vec![html, ("sec-websocket-key", "x")], false),
+            (
+                "GET",
+                vec![html, ("content-type", "application/grpc")],
+                false,
+            ),
         ] {
             let reader = Reader::of(&WireKind::Http, &request(method, &headers));
             assert_eq!(reader == Reader::Person, is_person, "{method} {headers:?}");

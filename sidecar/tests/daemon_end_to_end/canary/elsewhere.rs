@@ -297,7 +297,7 @@ impl Traffic<'_> {
             ),
         ] {
             let head = format!(
-                "GET /any?{HEADER} HTTP/1.1\r\nx-forwarded-method: GET\r\nx-forwarded-host: \
+                "GET /forward-auth?{HEADER} HTTP/1.1\r\nx-forwarded-method: GET\r\nx-forwarded-host: \
                  localhost\r\nx-forwarded-uri: {uri}\r\nx-forwarded-for: 192.0.2.7\r\n{header}"
             );
             self.seen.http(&proxy, &head, "").await;

@@ -54,6 +54,18 @@ fn session_of(principal: &str) -> Session {
     )
 }
 
+fn program() -> Visitor<'static> {
+    Visitor {
+        reader: Reader::Program,
+        login: Some("/login"),
+        target: "/me",
+    }
+}
+
+fn answer(dialect: Dialect, answer: Answer) -> Response {
+    super::answer(dialect, &answer, program())
+}
+
 fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response.headers()[name].to_str().unwrap()
 }
@@ -61,15 +73,20 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
 #[test]
 fn h05_every_header_is_in_every_allow() {
     for session in [None, Some(Arc::new(session_of("u1")))] {
-        let response = answer(Answer {
-            session,
-            call: None,
-            operation: None,
-            ..answered(ReasonCode::Allowed)
-        });
-        assert_eq!(response.status(), 200);
-        for name in ALWAYS {
-            assert!(response.headers().contains_key(name), "{name}");
+        for dialect in Dialect::ALL {
+            let response = answer(
+                dialect,
+                Answer {
+                    session: session.clone(),
+                    call: None,
+                    operation: None,
+                    ..answered(ReasonCode::Allowed)
+                },
+            );
+            assert_eq!(response.status(), 200);
+            for name in ALWAYS {
+                assert!(response.headers().contains_key(name), "{dialect:?} {name}");
+            }
         }
     }
 }
@@ -78,7 +95,7 @@ fn h05_every_header_is_in_every_allow() {
 fn a_refusal_has_the_row_of_the_table_and_no_internals() {
     for code in ReasonCode::ALL.into_iter().skip(1) {
         let outcome = Outcome::from(code);
-        let response = answer(answered(code));
+        let response = answer(Dialect::Plain, answered(code));
         assert_eq!(response.status().as_u16(), outcome.http_status());
         assert_eq!(header(&response, "sidegate-outcome"), outcome.as_str());
         assert_eq!(header(&response, "cache-control"), "no-store");
@@ -94,7 +111,7 @@ fn a_refusal_has_the_row_of_the_table_and_no_internals() {
 
 #[tokio::test]
 async fn the_body_of_a_refusal_says_outcome_and_reason_only() {
-    let response = answer(answered(ReasonCode::RequirementFailed));
+    let response = answer(Dialect::Plain, answered(ReasonCode::RequirementFailed));
     let bytes = axum::body::to_bytes(response.into_body(), 4096)
         .await
         .unwrap();
@@ -118,14 +135,22 @@ fn challenges_and_cookies_are_one_header_each() {
         name: "s".into(),
         header_value: value.into(),
     };
-    let response = answer(Answer {
-        challenges: vec!["Bearer".into(), "ApiKey".into()],
-        updates: vec![cookie("s=; Max-Age=0"), cookie("t=; Max-Age=0")],
-        ..answered(ReasonCode::CredentialRejected)
-    });
-    let count = |name| response.headers().get_all(name).iter().count();
-    assert_eq!(count("www-authenticate"), 2);
-    assert_eq!(count("set-cookie"), 2);
+    for dialect in Dialect::ALL {
+        let response = answer(
+            dialect,
+            Answer {
+                challenges: vec!["Bearer".into(), "ApiKey".into()],
+                updates: vec![cookie("s=; Max-Age=0"), cookie("t=; Max-Age=0")],
+                ..answered(ReasonCode::CredentialRejected)
+            },
+        );
+        let count = |name| response.headers().get_all(name).iter().count();
+        assert_eq!(count("www-authenticate"), 2, "{dialect:?}");
+        assert_eq!(count("set-cookie"), 2, "{dialect:?}");
+        // The others copy the refusal as it is.
+        let numbered = usize::from(dialect == Dialect::Nginx);
+        assert_eq!(count("sidegate-cookie-2"), numbered, "{dialect:?}");
+    }
 }
 
 #[test]
@@ -139,11 +164,104 @@ fn h08_what_cannot_be_delivered_closes() {
         header_value: "s=1\r\nx: y".into(),
     };
     for update in [token, broken] {
-        let response = answer(Answer {
-            updates: vec![update],
-            ..answered(ReasonCode::Allowed)
+        for (dialect, status) in [(Dialect::Plain, 503), (Dialect::Nginx, 403)] {
+            let response = answer(
+                dialect,
+                Answer {
+                    updates: vec![update.clone()],
+                    ..answered(ReasonCode::Allowed)
+                },
+            );
+            assert_eq!(response.status(), status);
+            assert_eq!(header(&response, "sidegate-outcome"), "undetermined");
+            assert!(!response.headers().contains_key("sidegate-call"));
+        }
+    }
+}
+
+#[test]
+fn nginx_gets_200_401_or_403_and_a_header_names_the_outcome() {
+    for code in ReasonCode::ALL {
+        let outcome = Outcome::from(code);
+        let response = answer(Dialect::Nginx, answered(code));
+        let expected = match outcome {
+            Outcome::Allow => 200,
+            Outcome::Unauthenticated => 401,
+            Outcome::Deny | Outcome::Invalid | Outcome::Limited | Outcome::Undetermined => 403,
+        };
+        assert_eq!(response.status(), expected, "{code:?}");
+        assert_eq!(header(&response, "sidegate-outcome"), outcome.as_str());
+    }
+    assert_eq!(failed(Dialect::Nginx).status(), 403);
+    assert_eq!(failed(Dialect::Caddy).status(), 503);
+}
+
+fn renewals(count: usize) -> Answer {
+    let cookie = |number: usize| WireUpdate::SetCookie {
+        name: format!("c{number}"),
+        header_value: format!("c{number}=x"),
+    };
+    Answer {
+        updates: (1..=count).map(cookie).collect(),
+        ..answered(ReasonCode::Allowed)
+    }
+}
+
+#[test]
+fn an_allow_has_a_header_for_each_cookie_where_set_cookie_gets_lost() {
+    for dialect in Dialect::ALL {
+        let response = answer(dialect, renewals(2));
+        assert_eq!(response.headers().get_all("set-cookie").iter().count(), 2);
+        let numbered = ["sidegate-cookie-1", "sidegate-cookie-2"].map(|name| {
+            response
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap())
         });
-        assert_eq!(response.status(), 503);
-        assert!(!response.headers().contains_key("sidegate-call"));
+        let expected = match dialect {
+            Dialect::Nginx | Dialect::Caddy => [Some("c1=x"), Some("c2=x")],
+            Dialect::Plain | Dialect::Traefik => [None, None],
+        };
+        assert_eq!(numbered, expected, "{dialect:?}");
+    }
+}
+
+#[test]
+fn h08_more_cookies_than_a_proxy_relays_close() {
+    for (dialect, status) in [
+        (Dialect::Plain, 200),
+        (Dialect::Traefik, 200),
+        (Dialect::Nginx, 403),
+        (Dialect::Caddy, 503),
+    ] {
+        assert_eq!(answer(dialect, renewals(3)).status(), status, "{dialect:?}");
+    }
+}
+
+#[test]
+fn a_person_is_sent_to_sign_in_and_nginx_is_told_where() {
+    for dialect in Dialect::ALL {
+        for (reader, login, is_sent) in [
+            (Reader::Person, Some("/login"), true),
+            (Reader::Person, None, false),
+            (Reader::Program, Some("/login"), false),
+        ] {
+            let visitor = Visitor {
+                reader,
+                login,
+                target: "/me",
+            };
+            let refused = answered(ReasonCode::SessionRequired);
+            let response = super::answer(dialect, &refused, visitor);
+            let (name, status) = match dialect {
+                Dialect::Nginx => ("sidegate-login", 401),
+                _ if is_sent => ("location", 302),
+                _ => ("location", 401),
+            };
+            assert_eq!(response.status(), status, "{dialect:?} {visitor:?}");
+            let to = response.headers().get(name).map(|to| to.to_str().unwrap());
+            let expected = is_sent.then_some("/login?return_to=/me");
+            assert_eq!(to, expected, "{dialect:?} {visitor:?}");
+        }
     }
 }
