@@ -67,6 +67,8 @@ pub enum Command {
     Session(command::session::SessionArgs),
     /// API keys: create, list, revoke.
     Key(command::key::KeyArgs),
+    /// Proxies that ask Sidegate: print their configuration.
+    Proxy(command::proxy::ProxyArgs),
     /// Tells what is running.
     Status(command::status::StatusArgs),
     /// Tells whether it serves; for probes.

@@ -30,6 +30,8 @@ fn the_help_of_each_command_starts_with_examples() {
         "key create",
         "key list",
         "key revoke",
+        "proxy",
+        "proxy print",
         "status",
         "health",
         "reload",

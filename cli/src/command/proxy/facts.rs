@@ -1,0 +1,162 @@
+//! What a proxy's configuration is made from.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+};
+
+use auth_core::{
+    authority::Authority,
+    policy::{
+        Policy,
+        settings::{Address, Network, Settings},
+        source::{Disk, Document},
+    },
+    strategy::Strategy,
+};
+
+use crate::{decide, exit::Exit, failure::Failure, output};
+
+/// The headers with which a proxy tells the app who calls.
+pub(super) const IDENTITY: [&str; 5] = [
+    "Sidegate-Subject",
+    "Sidegate-Session",
+    "Sidegate-Operation",
+    "Sidegate-Decision-Id",
+    "Sidegate-Call",
+];
+
+/// The other headers of ours: none of them is for the app, and none of all for clients.
+pub(super) const OTHERS: [&str; 7] = [
+    "Sidegate-Outcome",
+    "Sidegate-Login",
+    "Sidegate-Cookie-1",
+    "Sidegate-Cookie-2",
+    "Sidegate-Session-Set",
+    "Sidegate-Session-Patch",
+    "Sidegate-Session-Clear",
+];
+
+/// Headers by which some apps let a request name another method or path than its own (H-10).
+pub(super) const OVERRIDES: [&str; 8] = [
+    "X-HTTP-Method-Override",
+    "X-HTTP-Method",
+    "X-Method-Override",
+    "X-Original-URL",
+    "X-Original-URI",
+    "X-Original-Method",
+    "X-Original-Host",
+    "X-Rewrite-URL",
+];
+
+/// What a configuration is made from.
+#[derive(Debug)]
+pub(super) struct Facts {
+    /// Where the proxy listens.
+    pub(super) listen: SocketAddr,
+    /// Host and port of the app.
+    pub(super) upstream: String,
+    /// The platform's part of the policy file.
+    pub(super) settings: Settings,
+    /// The policy.
+    pub(super) policy: Policy,
+    file: String,
+}
+
+impl Facts {
+    /// Reads the policy file.
+    pub(super) fn read(file: &Path, upstream: &str, listen: SocketAddr) -> Result<Self, Failure> {
+        let policy = decide::load(file).map_err(|err| Failure::policy(&err))?;
+        let documents = Document::load(file, &Disk).map_err(|err| Failure::policy(&err))?;
+        let settings = Settings::from_documents(&documents, None, []);
+        Ok(Self {
+            listen,
+            upstream: authority(upstream)?,
+            settings: settings.map_err(|err| Failure::policy(&err))?,
+            policy,
+            file: file.display().to_string(),
+        })
+    }
+
+    /// Where the proxy asks by forward-auth.
+    pub(super) fn forward_auth(&self) -> Result<SocketAddr, Failure> {
+        let key = "listen.forward_auth";
+        let Some(settings) = &self.settings.listen.forward_auth else {
+            return Err(self.nowhere(key).next(
+                "add `forward_auth: { address: 127.0.0.1:7483, trusted_proxies: [ 127.0.0.1 ], \
+                 caller: NAME }` to `listen`",
+            ));
+        };
+        let Address::Tcp(address) = &settings.address else {
+            let message =
+                format!("`{key}` listens on a unix socket, which has no address to trust");
+            return Err(Failure::new(Exit::BadFile, message).next("write an IP address and a port"));
+        };
+        self.check_port(key, *address)?;
+        // What is on this machine is reached from an address of this machine.
+        let own = match address.ip() {
+            IpAddr::V4(_) => IpAddr::from([127, 0, 0, 1]),
+            own @ IpAddr::V6(_) => own,
+        };
+        if !Network::any_contains(&settings.trusted_proxies, own) {
+            output::say(&format!(
+                "`{key}.trusted_proxies` does not name {own}, from where this proxy will ask"
+            ));
+        }
+        Ok(*address)
+    }
+
+    /// Where Envoy asks.
+    pub(super) fn envoy(&self) -> Result<&Address, Failure> {
+        let key = "listen.envoy";
+        let Some(settings) = &self.settings.listen.envoy else {
+            let next = "add `envoy: { address: 127.0.0.1:7484, caller: NAME }` to `listen`";
+            return Err(self.nowhere(key).next(next));
+        };
+        if let Address::Tcp(address) = &settings.address {
+            self.check_port(key, *address)?;
+        }
+        Ok(&settings.address)
+    }
+
+    fn nowhere(&self, key: &str) -> Failure {
+        let message = format!("`{}` has no `{key}`, where this proxy asks", self.file);
+        Failure::new(Exit::BadFile, message)
+    }
+
+    fn check_port(&self, key: &str, address: SocketAddr) -> Result<(), Failure> {
+        if address.port() != 0 {
+            return Ok(());
+        }
+        let message = format!("`{key}` takes any free port, so that no proxy could find it");
+        Err(Failure::new(Exit::BadFile, message).next("write a port"))
+    }
+
+    /// The names of the cookies that Sidegate sets.
+    pub(super) fn cookies(&self) -> Vec<&str> {
+        let strategies = self.policy.strategies.all.iter();
+        let cookies = strategies.filter_map(|strategy| match strategy {
+            Strategy::Cookie(cookie) => Some(&*cookie.cookie.name),
+            Strategy::Bearer(_) | Strategy::ApiKey(_) | Strategy::Native { .. } => None,
+        });
+        cookies.collect()
+    }
+}
+
+/// Host and port of an `http://` URL without a path.
+fn authority(url: &str) -> Result<String, Failure> {
+    let authority = url.strip_prefix("http://").unwrap_or_default();
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    // It is written into configurations, whose own signs it must not hold.
+    let is_plain = authority
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    match Authority::parse(authority.as_bytes()) {
+        Ok(_) if is_plain => Ok(authority.to_owned()),
+        _ => Err(Failure::usage(format!(
+            "`--upstream {}` names no app",
+            output::printable(url)
+        ))
+        .next("write where the app listens, as `http://127.0.0.1:3000`")),
+    }
+}
