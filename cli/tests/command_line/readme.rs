@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::run::run;
+use crate::{run::run, running::Dev};
 
 fn readme() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
@@ -33,12 +33,47 @@ fn words(line: &str) -> Vec<&str> {
         .collect()
 }
 
+/// Where the lines for the demo find the shop.
+const SHOP: &str = "http://localhost:7483";
+
+#[test]
+fn the_minute_with_curl_does_what_the_readme_says() {
+    let dev = Dev::start();
+    let blocks = blocks("sh");
+    let minute = blocks.iter().find(|block| block.contains(SHOP)).unwrap();
+    let text = |name: &str| dev.ready[name].as_str().unwrap().to_owned();
+    let port = text("proxy").rsplit(':').next().unwrap().to_owned();
+    let program = env!("CARGO_BIN_EXE_sidegate");
+    let script = minute
+        .replace(SHOP, &format!("http://localhost:{port}"))
+        .replace(
+            "\nsidegate ",
+            &format!("\nSIDEGATE_ADDR='{}' {program} ", text("admin")),
+        );
+    std::fs::write(dev.path("readme.sh"), script).unwrap();
+    let ran = dev.script("readme.sh");
+    let mut rest = ran.stdout.as_str();
+    for part in [
+        "welcome, rita",
+        r#""deleted":"b1""#,
+        "requirement_failed",
+        "ended 1 session",
+        "credential_rejected",
+    ] {
+        let found = rest.split_once(part);
+        rest = found
+            .unwrap_or_else(|| panic!("`{part}` is missing: {ran:?}"))
+            .1;
+    }
+}
+
 #[test]
 fn the_commands_for_a_policy_of_ones_own_do_what_the_readme_says() {
     let folder = tempfile::tempdir().unwrap();
     let blocks = blocks("sh");
     let lines: Vec<_> = blocks
         .iter()
+        .filter(|block| !block.contains(SHOP))
         .flat_map(|block| block.lines())
         .filter(|line| line.starts_with("sidegate "))
         .collect();
