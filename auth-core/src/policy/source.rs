@@ -398,7 +398,7 @@ mod tests {
                 "app: a\nzzzzzz: 1\n",
                 (2, 1),
                 "unknown key `zzzzzz`",
-                "it may be listen, store",
+                "it may be listen, decide, store",
             ),
             ("app: a\napp: b\n", (2, 1), "`app` stands twice", ""),
             (
