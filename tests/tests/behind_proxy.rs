@@ -9,6 +9,10 @@
 
 #[path = "behind_proxy/hostile.rs"]
 mod hostile;
+#[path = "behind_proxy/http2.rs"]
+mod http2;
+#[path = "behind_proxy/messages.rs"]
+mod messages;
 #[path = "behind_proxy/refusals.rs"]
 mod refusals;
 #[path = "behind_proxy/scene.rs"]

@@ -37,8 +37,9 @@ operations:
   theme: { writes: attributes, http: POST /theme }
   logout: { http: POST /logout }
   me: { http: GET /me }
-  public: { session: optional, http: [ "GET /public/**", "POST /public/**" ] }
+  public: { session: optional, http: [ "GET /public/**", "HEAD /public/**", "POST /public/**" ] }
   admin: { require: is_admin, http: "GET /admin/**" }
+  buy: { session: none, grpc: shop.Books/Buy }
   note: { session: none, require: is_short, data: { note: { type: string } }, http: POST /note }
 "#;
 

@@ -165,6 +165,25 @@ impl Onward<'_> {
     }
 }
 
+/// Removes from the trailers of a request what an app may take for a header that we vouch for.
+pub(super) fn strip_forward(trailers: &mut HeaderMap) {
+    let is_dropped = |name: &HeaderName| {
+        is_hop_by_hop(name)
+            || identity::is_ours(name.as_str())
+            || is_override(name)
+            || is_forwarding(name)
+            || matches!(
+                *name,
+                header::EXPECT | header::HOST | header::COOKIE | header::AUTHORIZATION
+            )
+    };
+    let dropped = trailers.keys().filter(|name| is_dropped(name)).cloned();
+    let dropped: Vec<_> = dropped.collect();
+    for name in dropped {
+        trailers.remove(name);
+    }
+}
+
 /// What the client receives of the app's header: nothing of one connection, and nothing of ours.
 pub(super) fn backward(received: &HeaderMap) -> HeaderMap {
     let listed = connection_names(received);

@@ -23,6 +23,8 @@ use hyper_util::{
 use tokio::time::Instant;
 use tonic::body::Body;
 
+use super::headers;
+
 /// How long a connection to the app may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection is kept for another request. Shorter than apps commonly keep theirs, so
@@ -226,7 +228,7 @@ impl Progress {
     }
 }
 
-/// A body that notes its progress.
+/// A body that notes its progress, and whose trailers say nothing that is not the client's to say.
 struct Watched<B> {
     body: B,
     progress: Arc<Progress>,
@@ -240,9 +242,14 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Watched<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(frame) = &frame {
+        let mut frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(frame) = &mut frame {
             self.progress.moved();
+            if let Some(Ok(frame)) = frame
+                && let Some(trailers) = frame.trailers_mut()
+            {
+                headers::strip_forward(trailers);
+            }
             let is_last = frame.is_none() || self.body.is_end_stream();
             self.progress.done.fetch_or(is_last, Ordering::Relaxed);
         }
