@@ -1,10 +1,6 @@
 //! What the client receives of the app's answer.
 
-use auth_core::{
-    decision::Answer,
-    decision_point::{ClearScope, DecisionPoint},
-    wire_update::WireUpdate,
-};
+use auth_core::{decision::Answer, decision_point::DecisionPoint, wire_update::WireUpdate};
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -13,7 +9,7 @@ use hyper::body::Incoming;
 use super::{Proxy, headers};
 use crate::edge::http::{
     identity, problem,
-    write_back::{self, Change, WriteError},
+    write_back::{self, Answered, WriteError, Written},
 };
 
 /// A bearer token that the client shall present from now on.
@@ -21,13 +17,6 @@ const TOKEN: HeaderName = HeaderName::from_static("sidegate-token");
 /// What a browser shall forget of who has logged out.
 const FORGET: HeaderValue = HeaderValue::from_static("\"cache\", \"storage\"");
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-
-/// What was written of the session.
-#[derive(Debug, Default)]
-pub(super) struct Written {
-    pub(super) updates: Vec<WireUpdate>,
-    pub(super) logs_out: bool,
-}
 
 impl<D: DecisionPoint> Proxy<D> {
     /// The answer for the client, after what it changes in the session has been written.
@@ -66,27 +55,15 @@ impl<D: DecisionPoint> Proxy<D> {
         status: StatusCode,
         headers: &HeaderMap,
     ) -> Result<Written, Box<Response<Body>>> {
-        let asked = write_back::read(headers, answer.call.as_deref(), self.clock.now());
-        let change = match asked {
-            Ok(None) => return Ok(Written::default()),
-            Ok(Some(change)) => change,
-            Err(error) => return Err(self.not_written(answer, &error)),
+        let answered = Answered {
+            headers,
+            issued: answer.call.as_ref(),
+            failed: status.is_server_error(),
+            request_id: &answer.decision_id,
         };
-        if status.is_server_error() && !matches!(change, Change::Clear(_)) {
-            tracing::info!(
-                decision_id = answer.decision_id,
-                status = status.as_u16(),
-                "the app failed: what it wrote to the session does not apply"
-            );
-            return Ok(Written::default());
-        }
-        let logs_out = matches!(change, Change::Clear(ClearScope::This | ClearScope::All));
-        let call = answer.call.clone().unwrap_or_default();
-        let caller = &self.settings.caller;
-        match write_back::apply(&*self.point, caller, call, change, &answer.decision_id).await {
-            Ok(updates) => Ok(Written { updates, logs_out }),
-            Err(error) => Err(self.not_written(answer, &error)),
-        }
+        let (point, caller) = (&*self.point, &self.settings.caller);
+        let written = write_back::perform(point, caller, &answered, self.clock.now()).await;
+        written.map_err(|error| self.not_written(answer, &error))
     }
 
     fn not_written(&self, answer: &Answer, error: &WriteError) -> Box<Response<Body>> {

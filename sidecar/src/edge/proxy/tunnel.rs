@@ -6,11 +6,8 @@ use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 
-use super::{
-    headers,
-    response::{Written, deliver},
-};
-use crate::edge::http::problem;
+use super::{headers, response::deliver};
+use crate::edge::http::{problem, write_back::Written};
 
 /// Answers the client as the app did, and joins the two connections.
 pub(super) fn open(
