@@ -225,6 +225,7 @@ mod tests {
             policy_version: "p1".into(),
             credential: CredentialState::Valid,
             challenges: Vec::new(),
+            response_headers: Vec::new(),
         }
     }
 

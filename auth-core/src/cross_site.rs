@@ -54,6 +54,13 @@ pub fn refusal(
         let is_browser = has_cookie && !is_question;
         return is_browser.then_some("it says nothing of the page that it comes from");
     }
+    // Pages that were named may do what they may; `*` names none.
+    if let (Told::Once(origin), Some(cors)) = (origin, &operation.cors)
+        && (cors.credentials || !has_cookie)
+        && cors.lists(origin)
+    {
+        return None;
+    }
     match (site, mode, origin) {
         (Told::Once(b"same-origin"), ..) => None,
         // Somebody typed the address, or opened a bookmark.

@@ -56,11 +56,14 @@ pub enum ReasonCode {
     DataNeeded,
     /// A page of another site may have had a browser make the call (SECURITY C-06).
     CrossSite,
+    /// A browser asks what a page of another origin may send; no operation is called. HTTP edges
+    /// answer it with the headers of the answer, and all others refuse.
+    Preflight,
 }
 
 impl ReasonCode {
     /// All codes.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Allowed,
         Self::UnknownOperation,
         Self::RequirementFailed,
@@ -78,6 +81,7 @@ impl ReasonCode {
         Self::DeadlineExceeded,
         Self::DataNeeded,
         Self::CrossSite,
+        Self::Preflight,
     ];
 
     /// The name in JSON, logs and metrics.
@@ -101,6 +105,7 @@ impl ReasonCode {
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::DataNeeded => "data_needed",
             Self::CrossSite => "cross_site",
+            Self::Preflight => "preflight",
         }
     }
 
@@ -198,6 +203,9 @@ pub struct Answer {
     pub credential: CredentialState,
     /// The values of `WWW-Authenticate`.
     pub challenges: Vec<String>,
+    /// Headers for the response to the client, names in lower case, whatever the decision. They
+    /// take the place of the app's own, but for `vary`, which is added to.
+    pub response_headers: Vec<(String, String)>,
 }
 
 impl Answer {

@@ -27,6 +27,7 @@ pub mod caller;
 pub mod check;
 pub mod clock;
 pub mod cookie;
+pub mod cors;
 pub mod cross_site;
 pub mod data;
 pub mod decision;

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use crate::{
     authority::{Authority, Hosts},
     check::{Check, Lookup},
+    cors::Cors,
     data::Field,
     policy::file::SessionNeed,
     requirement::Requirement,
@@ -91,6 +92,8 @@ pub struct Operation {
     pub admits_actors: bool,
     /// Whether other sites may have browsers call it.
     pub admits_cross_site: bool,
+    /// Which pages of other origins may call it; none where it is left out.
+    pub cors: Option<Arc<Cors>>,
     /// Scopes that hold on every call.
     pub scopes: Arc<[String]>,
     /// Scopes that hold on some calls only.

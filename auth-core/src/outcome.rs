@@ -124,7 +124,8 @@ impl From<ReasonCode> for Outcome {
             | ReasonCode::RequirementFailed
             | ReasonCode::InsufficientScope
             | ReasonCode::ActorRefused
-            | ReasonCode::CrossSite => Self::Deny,
+            | ReasonCode::CrossSite
+            | ReasonCode::Preflight => Self::Deny,
             ReasonCode::SessionRequired | ReasonCode::CredentialRejected => Self::Unauthenticated,
             ReasonCode::CredentialConflict
             | ReasonCode::TargetInvalid

@@ -238,6 +238,18 @@ impl Call {
     }
 }
 
+impl Call {
+    /// The value of an attribute; `None` unless it stands there exactly once.
+    #[must_use]
+    pub fn attribute(&self, name: &str) -> Option<&[u8]> {
+        let mut values = self.attributes.iter().filter(|own| own.name == name);
+        match (values.next(), values.next()) {
+            (Some(one), None) => Some(&one.value),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Call")

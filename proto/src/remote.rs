@@ -296,6 +296,7 @@ fn undecided(reason: Reason) -> Answer {
         policy_version: Arc::from(""),
         credential: CredentialState::Undetermined,
         challenges: Vec::new(),
+        response_headers: Vec::new(),
     }
 }
 

@@ -160,6 +160,7 @@ mod tests {
             policy_version: "v".into(),
             credential: CredentialState::Absent,
             challenges: Vec::new(),
+            response_headers: Vec::new(),
         };
         let event = DecisionEvent {
             caller: "shop",

@@ -17,7 +17,7 @@ use auth_core::{
     },
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The folder of the case files.
 #[must_use]
@@ -418,6 +418,8 @@ pub struct Expect {
     pub updates: Option<Vec<String>>,
     /// The challenges.
     pub challenges: Option<Vec<String>>,
+    /// The headers for the response, names in lower case.
+    pub response_headers: Option<BTreeMap<String, String>>,
     /// Whether the answer carries a handle for the session API.
     pub call: Option<bool>,
     /// The reason of an error about the caller's own request.
@@ -446,6 +448,10 @@ impl Expect {
             ("subject", text(&self.subject)),
             ("updates", list(&self.updates)),
             ("challenges", list(&self.challenges)),
+            (
+                "response_headers",
+                self.response_headers.as_ref().map(|headers| json!(headers)),
+            ),
             ("call", self.call.map(Value::from)),
             ("error", text(&self.error)),
             // For fronts that are not told why.

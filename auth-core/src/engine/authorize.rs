@@ -11,6 +11,7 @@ use crate::{
     caller::Caller,
     check::Row,
     clock::Timestamp,
+    cors::{self, Preflight},
     cross_site,
     data::DataError,
     decision::{Answer, CredentialState, Reason, ReasonCode},
@@ -103,6 +104,9 @@ impl Engine {
         judged: Option<&Authenticated>,
     ) -> Answer {
         let (now, policy) = (moment.now, &*moment.policy);
+        if let Some(preflight) = cors::preflight(&policy.apps, call) {
+            return self.answer_preflight(moment, caller, call, preflight);
+        }
         let mut authenticated = judged.cloned().unwrap_or_default();
         let reached = policy.apps.reach(call);
         let verdict = match &reached {
@@ -143,6 +147,10 @@ impl Engine {
             });
         let answer = Answer {
             challenges: render::challenges(policy, &verdict.reason, &authenticated),
+            response_headers: operation
+                .filter(|_| call.kind == WireKind::Http)
+                .and_then(|operation| operation.cors.as_ref())
+                .map_or_else(Vec::new, |cors| cors.response_headers(call)),
             reason: verdict.reason,
             operation: operation.map(|operation| operation.name.clone()),
             session: authenticated.session.clone(),
@@ -162,6 +170,31 @@ impl Engine {
             refusal: authenticated.refusal.as_ref(),
             failure: verdict.failure.as_deref(),
             duration: self.clock.now().since(now),
+        });
+        answer
+    }
+
+    /// Answers a browser that asks for a page of another origin. No credential is looked at.
+    fn answer_preflight(
+        &self,
+        moment: &Moment,
+        caller: &Caller,
+        call: &Call,
+        preflight: Preflight<'_>,
+    ) -> Answer {
+        let answer = Answer {
+            decision_id: self.decisions.id(),
+            ..preflight_answer(&moment.policy, preflight)
+        };
+        self.observer.decided(&DecisionEvent {
+            caller: &caller.name,
+            call,
+            target: "",
+            answer: &answer,
+            presented: None,
+            refusal: None,
+            failure: None,
+            duration: self.clock.now().since(moment.now),
         });
         answer
     }
@@ -324,12 +357,36 @@ impl Engine {
     }
 }
 
+/// The answer to a preflight, without an id.
+pub(super) fn preflight_answer(policy: &Policy, preflight: Preflight<'_>) -> Answer {
+    let reason = match preflight.headers {
+        Some(_) => Reason::new(ReasonCode::Preflight),
+        None => Reason::with_detail(
+            ReasonCode::CrossSite,
+            "`origin` is not one that may call it",
+        ),
+    };
+    Answer {
+        response_headers: preflight.headers.unwrap_or_default(),
+        ..bare(policy, reason, Some(preflight.operation))
+    }
+}
+
 /// The answer of a call whose body is needed first. It is no decision yet, so nothing was done, and
 /// nobody hears of it.
 fn unread(policy: &Policy, verdict: Verdict, reached: Option<&Reached<'_, '_>>) -> Answer {
+    bare(
+        policy,
+        verdict.reason,
+        reached.map(|reached| reached.operation),
+    )
+}
+
+/// An answer with a reason and nothing else.
+fn bare(policy: &Policy, reason: Reason, operation: Option<&Operation>) -> Answer {
     Answer {
-        reason: verdict.reason,
-        operation: reached.map(|reached| reached.operation.name.clone()),
+        reason,
+        operation: operation.map(|operation| operation.name.clone()),
         session: None,
         workload: None,
         updates: Vec::new(),
@@ -338,6 +395,7 @@ fn unread(policy: &Policy, verdict: Verdict, reached: Option<&Reached<'_, '_>>) 
         policy_version: policy.version.clone(),
         credential: CredentialState::Absent,
         challenges: Vec::new(),
+        response_headers: Vec::new(),
     }
 }
 

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use super::{
     Engine, Who,
     authenticate::Authenticated,
-    authorize::{gate, gate_site, needed_scopes, read_data, run_lookups},
+    authorize::{gate, gate_site, needed_scopes, preflight_answer, read_data, run_lookups},
     render,
 };
 use crate::{
     clock::Timestamp,
+    cors,
     decision::{Answer, ReasonCode},
     evaluation::Evaluation,
     explain::{CredentialFate, Explanation, requirements},
@@ -30,6 +31,11 @@ impl Engine {
         let generation = self.generation.load(Ordering::SeqCst);
         let policy = self.policy.load_full();
         let mut authenticated = Authenticated::default();
+        if let Some(preflight) = cors::preflight(&policy.apps, call) {
+            let answer = preflight_answer(&policy, preflight);
+            let explanation = Explanation::unreached(&answer);
+            return (answer, explanation);
+        }
         let reached = match policy.apps.reach(call) {
             Ok(reached) => reached,
             Err(unreached) => {
@@ -131,6 +137,7 @@ impl Engine {
     ) -> Answer {
         Answer {
             challenges: render::challenges(policy, &verdict.reason, authenticated),
+            response_headers: Vec::new(),
             reason: verdict.reason,
             operation: reached.map(|reached| reached.operation.name.clone()),
             session: authenticated.session.clone(),

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use crate::{
-    cross_site,
+    cors, cross_site,
     data::FieldSource,
     decision_point::WireProfile,
     operation::{App, Operation},
@@ -45,18 +45,23 @@ fn make(policy: &Policy, kind: &WireKind) -> WireProfile {
     WireProfile {
         credentials,
         query_parameters: query_parameters.collect(),
-        attributes: attributes(kind),
+        attributes: attributes(policy, kind),
         data,
         policy_version: policy.version.clone(),
     }
 }
 
 /// What tells where a request comes from.
-fn attributes(kind: &WireKind) -> Vec<String> {
-    match kind {
-        WireKind::Http => cross_site::ATTRIBUTES.map(str::to_owned).to_vec(),
-        _ => Vec::new(),
+fn attributes(policy: &Policy, kind: &WireKind) -> Vec<String> {
+    if *kind != WireKind::Http {
+        return Vec::new();
     }
+    let mut operations = policy.apps.all.iter().flat_map(|app| &app.operations);
+    let has_cors = operations.any(|operation| operation.cors.is_some());
+    let told = cross_site::ATTRIBUTES.into_iter();
+    told.chain(has_cors.then_some(cors::REQUEST_METHOD))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The parameter of a query that a strategy reads.

@@ -31,6 +31,7 @@ use crate::{
 mod app;
 mod check;
 mod context;
+mod cors;
 mod forward_auth;
 mod idle;
 mod issuer;

@@ -17,7 +17,8 @@ mod strategy;
 
 pub use check::{CheckFile, DetailedCheckFile, LookupFile, OneCheck, SourceFile};
 pub use operation::{
-    Actors, CrossSite, DataFile, OperationFile, RuleFile, SelectorFile, SessionNeed, WritesFile,
+    Actors, CorsFile, CrossSite, DataFile, OperationFile, RuleFile, SelectorFile, SessionNeed,
+    WritesFile,
 };
 pub use platform::{
     AssertionFile, CallerFile, DecideFile, EmbeddedFile, EnvoyFile, ForwardAuthFile, KeysFile,
@@ -73,6 +74,10 @@ pub struct PolicyFile {
     /// The hosts that belong to the app; none means all that belong to no other app.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<At<String>>,
+    /// Which pages of other origins may call the app's operations over HTTP; each may say otherwise.
+    /// Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors: Option<At<CorsFile>>,
     /// The claims that checks may read, with their types.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub claims: BTreeMap<String, At<String>>,

@@ -8,7 +8,8 @@ use super::{
 /// Finds what a method and a path name, among any number of routes at about the same cost.
 ///
 /// Of the routes that match, the most specific wins: from the left, a literal goes before `{name}` and `*`,
-/// these before `**`. On equal patterns a route's own method goes before `ANY`. The order of the rows is
+/// these before `**`. On equal patterns a route's own method goes before `ANY`, and HEAD reaches what GET does
+/// unless it has a route of its own. The order of the rows is
 /// without meaning.
 #[derive(Clone, Debug)]
 pub struct Router<T> {
@@ -92,6 +93,8 @@ impl<'r, 'p, T> Lookup<'r, 'p, T> {
 pub struct Match<'r, 'p, T> {
     /// What the router holds for the route.
     pub value: &'r T,
+    /// The method of the route, which may be any.
+    pub method: &'r Method,
     /// The pattern that matched.
     pub pattern: &'r Pattern,
     path: &'p str,
@@ -167,8 +170,13 @@ impl<T> Router<T> {
             .below(0, Some(body))
             .and_then(|row| self.rows.get(row))
         {
-            Some(Row { pattern, value, .. }) => Lookup::Found(Match {
+            Some(Row {
+                method,
+                pattern,
                 value,
+            }) => Lookup::Found(Match {
+                value,
+                method,
                 pattern,
                 path,
             }),
@@ -248,9 +256,16 @@ impl Ends {
         None
     }
 
+    /// The row of a method: its own, else for HEAD that of GET, which it is but for the body of
+    /// the answer (RFC 9110 section 9.3.2), else that of all methods.
     fn find(&self, method: &str) -> Option<usize> {
-        let exact = self.exact.iter().find(|(known, _)| **known == *method);
-        exact.map(|(_, row)| *row).or(self.any)
+        let exact = |method: &str| {
+            let mut rows = self.exact.iter();
+            rows.find(|(known, _)| **known == *method)
+                .map(|(_, row)| *row)
+        };
+        let as_get = || (method == "HEAD").then(|| exact("GET")).flatten();
+        exact(method).or_else(as_get).or(self.any)
     }
 }
 
@@ -356,7 +371,7 @@ mod tests {
             ("POST /a", true),
             ("get /a", true), // Methods are case-sensitive.
             ("ANY /a", true),
-            ("HEAD /a", true),
+            ("HEAD /a/b", true),
             (" /a", true),
             ("GET /a/b", true),
             ("PUT /x/y/z", true),
@@ -374,6 +389,21 @@ mod tests {
                 Lookup::Unknown
             };
             assert_eq!(router.lookup(method, path), expected, "{call}");
+        }
+    }
+
+    #[test]
+    fn head_reaches_what_get_does_unless_it_has_a_route_of_its_own() {
+        let routes = ["GET /a", "ANY /a", "GET /b", "HEAD /b", "ANY /c", "GET /**"];
+        let router = router(&routes);
+        for (path, expected) in [
+            ("/a", "GET /a"),
+            ("/b", "HEAD /b"),
+            ("/c", "ANY /c"),
+            ("/d", "GET /**"),
+        ] {
+            let found = router.lookup("HEAD", path).found().unwrap();
+            assert_eq!(*found.value, expected, "{path}");
         }
     }
 

@@ -37,6 +37,11 @@ pub fn response(answer: Answer, view: SessionView, tenant: &Tenant) -> v1::Autho
         credential_state: v1::CredentialState::from(answer.credential).into(),
         outcome: v1::Outcome::from(outcome).into(),
         challenges: answer.challenges,
+        response_headers: answer
+            .response_headers
+            .into_iter()
+            .map(|(name, value)| v1::ResponseHeader { name, value })
+            .collect(),
     }
 }
 
@@ -74,6 +79,11 @@ impl TryFrom<v1::AuthorizeResponse> for Answer {
             policy_version: message.policy_version.into(),
             credential: credential_state(message.credential_state)?,
             challenges: message.challenges,
+            response_headers: message
+                .response_headers
+                .into_iter()
+                .map(|header| (header.name, header.value))
+                .collect(),
         })
     }
 }
@@ -153,6 +163,7 @@ impl From<ReasonCode> for v1::ReasonCode {
             ReasonCode::DeadlineExceeded => Self::DeadlineExceeded,
             ReasonCode::DataNeeded => Self::DataNeeded,
             ReasonCode::CrossSite => Self::CrossSite,
+            ReasonCode::Preflight => Self::Preflight,
         }
     }
 }
@@ -179,6 +190,7 @@ pub fn reason_code(number: i32) -> Option<ReasonCode> {
         v1::ReasonCode::DeadlineExceeded => ReasonCode::DeadlineExceeded,
         v1::ReasonCode::DataNeeded => ReasonCode::DataNeeded,
         v1::ReasonCode::CrossSite => ReasonCode::CrossSite,
+        v1::ReasonCode::Preflight => ReasonCode::Preflight,
     })
 }
 
@@ -254,6 +266,7 @@ mod tests {
             policy_version: "p1".into(),
             credential: CredentialState::Valid,
             challenges: vec!["Bearer".into()],
+            response_headers: vec![("vary".into(), "Origin".into())],
         }
     }
 
@@ -268,6 +281,7 @@ mod tests {
             assert_eq!(back.workload, original.workload);
             assert_eq!(back.updates, original.updates);
             assert_eq!(back.call, original.call);
+            assert_eq!(back.response_headers, original.response_headers);
             assert_eq!(format!("{back:?}"), format!("{original:?}"));
         }
     }

@@ -128,6 +128,7 @@ pub(crate) fn too_late() -> Answer {
         policy_version: Arc::from(""),
         credential: CredentialState::Undetermined,
         challenges: Vec::new(),
+        response_headers: Vec::new(),
     }
 }
 

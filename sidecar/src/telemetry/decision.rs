@@ -187,7 +187,8 @@ pub(super) fn audit(event: &DecisionEvent<'_>) {
         | ReasonCode::LookupFailed
         | ReasonCode::IssuerUnavailable
         | ReasonCode::DeadlineExceeded
-        | ReasonCode::DataNeeded => {}
+        | ReasonCode::DataNeeded
+        | ReasonCode::Preflight => {}
     }
 }
 

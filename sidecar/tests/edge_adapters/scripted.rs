@@ -107,6 +107,7 @@ fn answer(target: &str) -> Answer {
         policy_version: "p1".into(),
         credential: CredentialState::Valid,
         challenges: Vec::new(),
+        response_headers: Vec::new(),
     }
 }
 

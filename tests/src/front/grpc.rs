@@ -173,6 +173,7 @@ fn reply(response: v1::AuthorizeResponse) -> Reply {
         response.credential_state().as_str_name(),
         "CREDENTIAL_STATE_",
     );
+    let response_headers = response_headers(&response);
     let reason = response.reason.unwrap_or_default();
     let observed: Observed = [
         ("outcome", outcome),
@@ -186,6 +187,7 @@ fn reply(response: v1::AuthorizeResponse) -> Reply {
         ("subject", subject(response.session.as_ref())),
         ("updates", kinds(&response.updates)),
         ("challenges", json!(response.challenges)),
+        ("response_headers", response_headers),
         ("call", json!(!response.call.is_empty())),
     ]
     .into();
@@ -198,6 +200,12 @@ fn reply(response: v1::AuthorizeResponse) -> Reply {
             .unwrap_or_default(),
         handle: (!response.call.is_empty()).then_some(response.call),
     }
+}
+
+fn response_headers(response: &v1::AuthorizeResponse) -> Value {
+    let headers = response.response_headers.iter();
+    let headers = headers.map(|header| (header.name.clone(), json!(header.value)));
+    Value::Object(headers.collect())
 }
 
 /// The name of an enum's value without the enum's: `OUTCOME_DENY` is `deny`.

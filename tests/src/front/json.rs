@@ -253,6 +253,7 @@ fn reply(answer: &Value) -> Reply {
         ("subject", subject(answer)),
         ("updates", kinds(answer)),
         ("challenges", list("/challenges")),
+        ("response_headers", response_headers(answer)),
         ("call", json!(answer.get("call").is_some())),
     ]
     .into();
@@ -260,6 +261,15 @@ fn reply(answer: &Value) -> Reply {
         observed,
         ..carried(answer)
     }
+}
+
+fn response_headers(answer: &Value) -> Value {
+    let headers = answer.get("responseHeaders").and_then(Value::as_array);
+    let header = |header: &Value| {
+        let name = header["name"].as_str().unwrap_or_default();
+        (name.to_owned(), header["value"].clone())
+    };
+    Value::Object(headers.into_iter().flatten().map(header).collect())
 }
 
 fn written(answer: &Value) -> Reply {

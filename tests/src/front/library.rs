@@ -1,6 +1,6 @@
 //! In process: the decision point as a Rust service links it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use auth_core::{
     decision::Answer,
@@ -160,6 +160,10 @@ fn reply(answer: Answer) -> Reply {
             ("subject", subject(answer.session.as_deref())),
             ("updates", kinds(&answer.updates)),
             ("challenges", json!(answer.challenges)),
+            (
+                "response_headers",
+                json!(BTreeMap::from_iter(answer.response_headers)),
+            ),
             ("call", json!(answer.call.is_some())),
         ]
         .into(),

@@ -14,16 +14,18 @@ use crate::{
 
 /// A main file that only includes is no app, so what it says of itself as one has no meaning.
 pub(super) fn refuse_app_of_no_app(main: &Document, faults: &mut Faults) {
+    let place = |at: &At<String>| at.with(());
     let keys = [
-        ("app", main.file.app.as_ref()),
-        ("hosts", main.file.hosts.first()),
+        ("app", main.file.app.as_ref().map(place)),
+        ("hosts", main.file.hosts.first().map(place)),
+        ("cors", main.file.cors.as_ref().map(|at| at.with(()))),
     ];
     for (key, at) in keys {
         let Some(at) = at else { continue };
         let message =
             format!("`{key}` has no meaning here: the file includes apps and has no operations");
         let help = format!("move `{key}` to the included file that it is about, or add operations");
-        faults.error_help(main, at, &message, &help);
+        faults.error_help(main, &at, &message, &help);
     }
 }
 
@@ -66,11 +68,17 @@ pub(super) fn warn_of_operation(
         let message = "`actors: allow` has no effect with `session: none`";
         warn(document, file, message, faults);
     }
-    if let Some(cross_site) = &file.cross_site
-        && !targets.iter().any(|target| target.kind() == WireKind::Http)
-    {
-        let message = "`cross_site` has no effect here: the operation has no target on http";
-        warn(document, cross_site, message, faults);
+    let of_http = [
+        ("cross_site", file.cross_site.as_ref().map(|at| at.with(()))),
+        ("cors", file.cors.as_ref().map(|at| at.with(()))),
+    ];
+    let has_http = targets.iter().any(|target| target.kind() == WireKind::Http);
+    for (key, at) in of_http {
+        if let Some(at) = at.filter(|_| !has_http) {
+            let message =
+                format!("`{key}` has no effect here: the operation has no target on http");
+            warn(document, &at, &message, faults);
+        }
     }
     for field in file.data.values() {
         for (kind, path) in places(field) {

@@ -6,12 +6,13 @@ use super::{
     Faults,
     check::Checks,
     context::{Context, Fields, is_identifier, not_an_identifier, read_type},
-    idle, place,
+    cors, idle, place,
     rule::{Rule, Slots, Spelling, Used, scopes},
     target::{Parsed, ParsedTarget, named_wires, targets},
 };
 use crate::{
     check::Check,
+    cors::Cors,
     data::{Field, FieldSource},
     expression::Type,
     operation::{Applies, Attached, AttachedScopes, Operation},
@@ -60,6 +61,7 @@ pub(super) fn compile(
     used: &mut Used,
     faults: &mut Faults,
 ) -> Vec<Operation> {
+    let app_cors = cors::of_app(context.own, faults);
     let mut operations = Vec::new();
     for (name, file) in &context.own.file.operations {
         if !is_identifier(name) {
@@ -88,6 +90,7 @@ pub(super) fn compile(
             faults,
             name,
             file,
+            app_cors: app_cors.as_ref(),
             targets,
         };
         operations.push(compiler.operation());
@@ -124,6 +127,7 @@ struct Compiler<'a, 'd> {
     faults: &'a mut Faults,
     name: &'d str,
     file: &'d At<OperationFile>,
+    app_cors: Option<&'a Arc<Cors>>,
     targets: Vec<ParsedTarget<'d>>,
 }
 
@@ -184,6 +188,7 @@ impl Compiler<'_, '_> {
                 .cross_site
                 .as_ref()
                 .is_some_and(|site| site.value == CrossSite::Allow),
+            cors: self.cors(),
             scopes: always.into(),
             conditional_scopes: conditional.into(),
             requirements: requirements.into(),
@@ -194,6 +199,14 @@ impl Compiler<'_, '_> {
         self.refuse_impossible(&operation);
         self.refuse_undeclared_data(&operation);
         operation
+    }
+
+    /// What it says itself of other origins, else what its app says.
+    fn cors(&mut self) -> Option<Arc<Cors>> {
+        match &self.file.cors {
+            Some(own) => cors::compile(self.context.own, own, self.faults),
+            None => self.app_cors.cloned(),
+        }
     }
 
     /// What the rules attach, in the order in which refusals are named.

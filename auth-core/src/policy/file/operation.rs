@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::OneCheck;
-use crate::policy::scalar::{At, NotInThisBuild, OneOrMany};
+use crate::policy::scalar::{At, NotInThisBuild, OneOrMany, Span};
 
 /// Requirements attached where a selector matches (R1). A rule never grants, it only tightens.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -162,9 +162,31 @@ pub struct OperationFile {
     /// sign in. Default `refuse`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cross_site: Option<At<CrossSite>>,
-    /// Not in this build.
+    /// Which pages of other origins may call it over HTTP. Default: what the app says; an empty
+    /// list of origins is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub cors: Option<NotInThisBuild>,
+    pub cors: Option<At<CorsFile>>,
+}
+
+/// Which pages of other origins may call (CORS; Fetch section 3.2).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CorsFile {
+    /// Origins, as `https://web.example` or `http://localhost:8080`; or `*` alone, for all, which
+    /// goes without credentials.
+    pub origins: Vec<At<String>>,
+    /// Whether they may send our cookie and read the answer. Default: no.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub credentials: bool,
+    /// The headers that they may send, beside those that every page may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<At<String>>,
+    /// The headers of an answer that they may read, beside those that every page may.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expose: Vec<At<String>>,
+    /// How long a browser need not ask again. Default: as the browser has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<At<Span>>,
 }
 
 /// One declared field of data: its type, and where each wire has it.

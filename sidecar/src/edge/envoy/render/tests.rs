@@ -24,6 +24,7 @@ fn answered(code: ReasonCode) -> Answer {
         policy_version: Arc::from("p1"),
         credential: CredentialState::Absent,
         challenges: Vec::new(),
+        response_headers: Vec::new(),
     }
 }
 
