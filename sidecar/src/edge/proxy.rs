@@ -18,7 +18,7 @@ use auth_core::{
     assertion::AssertionSettings,
     caller::Grant,
     clock::Clock,
-    decision::{Answer, ReasonCode},
+    decision::{Answer, CredentialState, ReasonCode},
     decision_point::{DecisionPoint, WireProfile},
     keys::Keyring,
     outcome::Outcome,
@@ -136,6 +136,9 @@ impl<D: DecisionPoint> Proxy<D> {
             Ok(asked) => asked,
             Err(refusal) => return refused(&refusal, &parts),
         };
+        if asked.answer.reason.code == ReasonCode::Preflight {
+            return problem::preflight(&asked.answer);
+        }
         if asked.answer.outcome() != Outcome::Allow {
             let reader = Reader::of(&kind, &parts);
             let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
@@ -229,7 +232,9 @@ impl<D: DecisionPoint> Proxy<D> {
             withheld: (!self.settings.passes_credentials).then_some(&asked.profile),
             is_grpc,
         };
-        let withheld_parameters: &[String] = match onward.withheld {
+        // Where no credential was looked for, a parameter of that name is the app's own.
+        let looked_for = asked.answer.credential != CredentialState::Absent;
+        let withheld_parameters: &[String] = match onward.withheld.filter(|_| looked_for) {
             Some(profile) => &profile.query_parameters,
             None => &[],
         };

@@ -1,7 +1,7 @@
 //! As a client does that knows nothing of us: through the reverse proxy, with an app behind it that
 //! reads the session from headers and writes it by headers, without any library of ours.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use auth_core::{
     decision_point::{ClearScope, DecisionPoint as _, SessionWrite},
@@ -224,6 +224,7 @@ impl Front for Proxy {
             let answer = running.await.unwrap();
             assert_eq!((answer.status, &*answer.body), (200, &b"from the app"[..]));
             observed.insert("updates", updates(&answer));
+            observed.insert("response_headers", of_policy(&answer));
         }
         Reply {
             observed,
@@ -342,6 +343,10 @@ fn refused(answer: &raw::Response) -> Reply {
         // It was no HTTP, so that nobody decided.
         assert_eq!(answer.status, 400, "{answer:?}");
         observed.insert("outcome", json!("invalid"));
+    } else if answer.status == 204 {
+        observed.insert("outcome", json!(outcome));
+        observed.insert("reason", json!("preflight"));
+        observed.insert("response_headers", of_policy(answer));
     } else {
         let row = Outcome::ALL.into_iter().find(|row| row.as_str() == outcome);
         let status = row.map(Outcome::http_status);
@@ -351,6 +356,7 @@ fn refused(answer: &raw::Response) -> Reply {
         if let Some(reason) = problem.get("reason") {
             observed.insert("reason", reason.clone());
         }
+        observed.insert("response_headers", of_policy(answer));
         observed.insert("challenges", json!(answer.all("www-authenticate")));
         observed.insert("updates", updates(answer));
     }
@@ -358,6 +364,13 @@ fn refused(answer: &raw::Response) -> Reply {
         observed,
         ..Reply::default()
     }
+}
+
+/// What the policy puts on answers.
+fn of_policy(answer: &raw::Response) -> Value {
+    let fields = answer.headers.iter();
+    let own = fields.filter(|(name, _)| name.starts_with("access-control-") || name == "vary");
+    json!(own.cloned().collect::<BTreeMap<_, _>>())
 }
 
 fn updates(answer: &raw::Response) -> Value {

@@ -134,7 +134,7 @@ mod tests {
                 true,
             ),
             (
-                "require: is_small, data: { amount: { type: int } }, http: POST /pay/{amount}",
+                "require: is_small, data: { amount: { type: int } }, http: \"POST /pay/{amount}\"",
                 true,
             ),
             (

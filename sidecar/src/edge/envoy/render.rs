@@ -2,7 +2,7 @@
 //! ways to say the same are ignored, and some drop a header without a word.
 
 use auth_core::{
-    decision::{Answer, CredentialState},
+    decision::{Answer, CredentialState, ReasonCode},
     outcome::Outcome,
 };
 use bytes::Bytes;
@@ -58,6 +58,7 @@ pub(super) fn allowed(answer: &Answer, remove: Remove) -> Option<CheckResponse> 
         _ => remove.query,
     };
     let mut response_headers_to_add = plain(&client);
+    response_headers_to_add.extend(of_policy(answer));
     if !client.is_empty() || !query.is_empty() {
         response_headers_to_add.push(HeaderValueOption {
             append_action: HeaderAppendAction::Overwrite.into(),
@@ -80,9 +81,29 @@ pub(super) fn allowed(answer: &Answer, remove: Remove) -> Option<CheckResponse> 
     })
 }
 
+/// What the policy puts on every answer of the operation, in place of the app's own.
+fn of_policy(answer: &Answer) -> impl Iterator<Item = HeaderValueOption> {
+    let mut headers = HeaderMap::new();
+    problem::add_headers(answer, &mut headers);
+    let written: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| match *name == header::VARY {
+            true => option(name, value),
+            false => HeaderValueOption {
+                append_action: HeaderAppendAction::Overwrite.into(),
+                ..option(name, value)
+            },
+        })
+        .collect();
+    written.into_iter()
+}
+
 /// An answer that is no allow.
 pub(super) fn denied(client: Client, answer: &Answer) -> CheckResponse {
-    let mut response = problem::denied(answer);
+    let mut response = match answer.reason.code {
+        ReasonCode::Preflight => problem::preflight(answer),
+        _ => problem::denied(answer),
+    };
     for update in &answer.updates {
         // A refusal stands without its updates.
         let _ = problem::deliver(update, response.headers_mut());

@@ -2,7 +2,7 @@
 //! of RFC 9457.
 
 use auth_core::{decision::Answer, outcome::Outcome, wire_update::WireUpdate};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::identity::OUTCOME;
@@ -34,7 +34,33 @@ pub fn denied<B: From<String>>(answer: &Answer) -> Response<B> {
     if outcome == Outcome::Limited {
         headers.insert(header::RETRY_AFTER, RETRY_AFTER.into());
     }
+    add_headers(answer, headers);
     response
+}
+
+/// The answer to a browser that asks what another origin's page may do: no verdict on a call, but
+/// what the policy says of the origin. Only for edges whose proxy takes it for a refusal.
+#[must_use]
+pub fn preflight<B: From<String>>(answer: &Answer) -> Response<B> {
+    let mut response = empty(StatusCode::NO_CONTENT, answer.outcome());
+    add_headers(answer, response.headers_mut());
+    response
+}
+
+/// Adds what the policy puts on every answer of the operation. What the app says of the same is
+/// overwritten: the policy names the origins.
+pub fn add_headers(answer: &Answer, headers: &mut HeaderMap) {
+    for (name, value) in &answer.response_headers {
+        let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
+        else {
+            continue;
+        };
+        if name == header::VARY {
+            headers.append(name, value);
+        } else {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// A request that was not asked about, for this reason in words.

@@ -103,6 +103,7 @@ pub(super) fn deliver(answer: &Answer, written: &Written, headers: &mut HeaderMa
         let private = HeaderValue::from_static("private, no-store");
         headers.insert(header::CACHE_CONTROL, private);
     }
+    problem::add_headers(answer, headers);
     if written.logs_out {
         headers.insert(CLEAR_SITE_DATA, FORGET);
     }
