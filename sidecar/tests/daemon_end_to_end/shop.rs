@@ -28,7 +28,7 @@ listen:
   http: 127.0.0.1:0
   admin: "unix:./admin.sock"
   telemetry: 127.0.0.1:0
-  forward_auth: {{ address: "127.0.0.1:0", trusted_proxies: [ 127.0.0.1 ], caller: shop }}
+  forward_auth: {{ address: "127.0.0.1:0", trusted_proxies: [ 127.0.0.1 ], caller: shop, without_body: [ search ] }}
 store: {{ embedded: {{ path: ./data }} }}
 telemetry: {telemetry}
 sessions: {sessions}
