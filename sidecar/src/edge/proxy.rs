@@ -1,8 +1,8 @@
 //! A reverse proxy: lets through to the app what the decision point allows, tells the app who
 //! calls, and keeps what the app's answer changes in the session.
 //!
-//! A request's way: [`call`] says what it is, the decision point decides, [`headers`] makes what
-//! the app receives, [`upstream`] sends it, [`response`] makes of the answer what the client
+//! A request's way: `call` says what it is, the decision point decides, `headers` makes what
+//! the app receives, `upstream` sends it, `response` makes of the answer what the client
 //! receives. Bodies are streamed both ways; only what a decision needs of one is read before.
 
 use std::{
