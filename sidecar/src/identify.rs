@@ -1,7 +1,7 @@
 //! Who asks: a unix socket's peer by user id, anybody by the token of a configured file (R25).
 //!
-//! What is found goes into the extensions of the request, as an `Arc<Caller>` and a
-//! [`Transport`]; [`access`](crate::edge::access) holds the caller to its grants.
+//! What is found goes into the extensions of the request, as [`Identified`];
+//! [`access`](crate::edge::access) holds the caller to its grants.
 
 use std::{collections::HashMap, fmt, path::Path, sync::Arc};
 
@@ -18,7 +18,10 @@ use auth_core::{
 use aws_lc_rs::constant_time;
 use http::{HeaderMap, Request, header::AUTHORIZATION};
 
-use crate::{edge::access::Transport, listener::Peer};
+use crate::{
+    edge::access::{Identified, Transport},
+    listener::Peer,
+};
 
 /// The shortest token of a caller, in bytes.
 pub const MIN_TOKEN_BYTES: usize = 32;
@@ -76,10 +79,9 @@ impl Identify for Callers {
             Peer::Tcp(_) => Transport::Tcp,
         };
         let caller = self.known.load().find(self.door, peer, request.headers());
-        let extensions = request.extensions_mut();
-        extensions.insert(transport);
         if let Some(caller) = caller {
-            extensions.insert(caller);
+            let identified = Identified { caller, transport };
+            request.extensions_mut().insert(identified);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a caller may ask for, before its request is looked at (R25).
 //!
-//! Who the caller is was found by the listener, which puts an `Arc<Caller>` and a [`Transport`]
-//! into the extensions of each request. Without them nothing is answered.
+//! Who the caller is was found by the listener, which puts it as [`Identified`] into the extensions
+//! of each request. Without it nothing is answered.
 
 use std::sync::Arc;
 
@@ -25,17 +25,32 @@ pub enum Transport {
     Tcp,
 }
 
+/// Whom the listener found to be asking.
+#[derive(Clone, Debug)]
+pub struct Identified {
+    /// The caller.
+    pub caller: Arc<Caller>,
+    /// How it is connected.
+    pub transport: Transport,
+}
+
 /// The caller of a request, if it may use this grant over its transport.
+///
+/// # Errors
+///
+/// As [`known`].
+pub fn caller(extensions: &Extensions, grant: Grant) -> Result<Arc<Caller>, Status> {
+    known(extensions, grant).cloned()
+}
+
+/// The caller of a request where it stands, if it may use this grant over its transport.
 ///
 /// # Errors
 ///
 /// UNAUTHENTICATED (`CALLER_UNKNOWN`) when the listener found no caller, PERMISSION_DENIED when it
 /// lacks the grant (`GRANT_MISSING`) or the grant needs a unix socket (`TRANSPORT_NOT_ALLOWED`).
-pub fn caller(extensions: &Extensions, grant: Grant) -> Result<Arc<Caller>, Status> {
-    let known = extensions
-        .get::<Arc<Caller>>()
-        .zip(extensions.get::<Transport>());
-    let Some((caller, transport)) = known else {
+pub fn known(extensions: &Extensions, grant: Grant) -> Result<&Arc<Caller>, Status> {
+    let Some(Identified { caller, transport }) = extensions.get() else {
         tracing::warn!(
             target: "audit",
             event = "authn_login_fail",
@@ -52,14 +67,14 @@ pub fn caller(extensions: &Extensions, grant: Grant) -> Result<Arc<Caller>, Stat
         ));
     };
     require(caller, *transport, grant)?;
-    Ok(Arc::clone(caller))
+    Ok(caller)
 }
 
 /// Holds a caller to its grants.
 ///
 /// # Errors
 ///
-/// As [`caller`].
+/// As [`known`].
 pub fn require(caller: &Caller, transport: Transport, grant: Grant) -> Result<(), Status> {
     let facts = [("grant", grant.as_str())];
     if !caller.may(grant) {
@@ -160,9 +175,7 @@ mod tests {
 
     #[test]
     fn nothing_is_answered_to_an_unknown_caller() {
-        let mut extensions = Extensions::new();
-        extensions.insert(Transport::Unix);
-        let status = caller(&extensions, Grant::Authorize).unwrap_err();
+        let status = caller(&Extensions::new(), Grant::Authorize).unwrap_err();
         assert_eq!(status.code(), Code::Unauthenticated);
         assert_eq!(reason(&status), "CALLER_UNKNOWN");
     }

@@ -10,7 +10,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use auth_core::{caller::Caller, decision_point::DecisionPoint};
+use auth_core::decision_point::DecisionPoint;
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -30,7 +30,8 @@ use proto::{
 use tonic::{Code, Request, Status};
 
 use super::{
-    deadline::DEFAULT_MAX, grpc::AuthorizationEdge, session::SessionEdge, status::refusal,
+    access::Identified, deadline::DEFAULT_MAX, grpc::AuthorizationEdge, session::SessionEdge,
+    status::refusal,
 };
 
 mod error;
@@ -263,7 +264,7 @@ fn screen(guard: &Guard, parts: &Parts) -> Result<(), Refused> {
         let message = "`connect-protocol-version` must be `1`";
         return Err(Status::invalid_argument(message).into());
     }
-    if parts.extensions.get::<Arc<Caller>>().is_none() {
+    if parts.extensions.get::<Identified>().is_none() {
         let message = "the caller is not known: present its token";
         let unknown = refusal(Code::Unauthenticated, reason::CALLER_UNKNOWN, message, &[]);
         return Err(unknown.into());

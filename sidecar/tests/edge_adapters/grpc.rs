@@ -7,7 +7,10 @@ use proto::v1::{
     session_service_client::SessionServiceClient, session_service_server::SessionServiceServer,
 };
 use sidecar::edge::{
-    access::Transport, grpc::AuthorizationEdge, session::SessionEdge, status::session_error,
+    access::{Identified, Transport},
+    grpc::AuthorizationEdge,
+    session::SessionEdge,
+    status::session_error,
 };
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
@@ -26,8 +29,10 @@ pub(crate) async fn serve(grants: &[Grant], max: Duration) -> (Arc<Scripted>, Ch
     let point = Arc::new(Scripted::default());
     let caller = caller(grants);
     let identify = move |mut request: Request<()>| {
-        request.extensions_mut().insert(Arc::clone(&caller));
-        request.extensions_mut().insert(Transport::Tcp);
+        request.extensions_mut().insert(Identified {
+            caller: Arc::clone(&caller),
+            transport: Transport::Tcp,
+        });
         Ok(request)
     };
     let authorization = AuthorizationEdge::with_max(Arc::clone(&point), max);

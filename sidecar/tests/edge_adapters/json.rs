@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 use sidecar::edge::{
-    access::Transport,
+    access::{Identified, Transport},
     grpc::AuthorizationEdge,
     json::{Guard, MAX_BODY_BYTES, router},
     session::SessionEdge,
@@ -38,8 +38,10 @@ fn post(path: &str) -> Builder {
     Request::post(path)
         .header("host", "localhost:7481")
         .header("content-type", "application/json")
-        .extension(caller(&[Grant::Authorize, Grant::SessionSelf]))
-        .extension(Transport::Tcp)
+        .extension(Identified {
+            caller: caller(&[Grant::Authorize, Grant::SessionSelf]),
+            transport: Transport::Tcp,
+        })
 }
 
 async fn send(request: Builder, body: impl ToString) -> Response {

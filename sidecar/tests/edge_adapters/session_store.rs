@@ -14,7 +14,7 @@ use proto::v1::{
     self, session_store_service_server::SessionStoreService as _, watch_sessions_response::Item,
 };
 use sidecar::edge::{
-    access::Transport,
+    access::{Identified, Transport},
     session_store::{SessionLimits, SessionStoreEdge, SessionStoreParts},
 };
 use tokio_util::sync::CancellationToken;
@@ -54,8 +54,10 @@ fn world() -> World {
 
 fn by<T>(caller: &Arc<Caller>, transport: Transport, message: T) -> Request<T> {
     let mut request = Request::new(message);
-    request.extensions_mut().insert(Arc::clone(caller));
-    request.extensions_mut().insert(transport);
+    let caller = Arc::clone(caller);
+    request
+        .extensions_mut()
+        .insert(Identified { caller, transport });
     request
 }
 
