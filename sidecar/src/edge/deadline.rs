@@ -1,6 +1,12 @@
 //! How long a request may take: as long as its caller waits, and never longer than we allow.
 
-use std::{future::Future, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::{Arc, OnceLock},
+    task::Poll,
+    time::Duration,
+};
 
 use auth_core::{
     decision::{Answer, CredentialState, Reason, ReasonCode},
@@ -10,6 +16,7 @@ use futures_util::{
     StreamExt as _, TryStreamExt as _,
     stream::{self, BoxStream},
 };
+use http::{HeaderMap, HeaderName};
 use tokio::time::{Instant, error::Elapsed, timeout_at};
 use tonic::{Status, metadata::MetadataMap};
 
@@ -22,24 +29,32 @@ pub const DEFAULT_MAX: Duration = Duration::from_secs(10);
 /// enough that a batch leaves room for others.
 const BATCH_WIDTH: usize = 16;
 
+/// Where a caller says how long it waits; made once, since a name is checked whenever it is made.
+static TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
 /// The end of a request.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Deadline {
-    at: Instant,
+    patience: Duration,
+    /// Set when something is first waited for: most requests wait for nothing, and need no clock.
+    at: OnceLock<Instant>,
     /// Whether the caller's own patience ends then, and not ours.
     is_callers: bool,
 }
 
 impl Deadline {
-    /// The end of a request with this metadata (`grpc-timeout`), which is at most `max` from now.
+    /// The end of a request with this metadata (`grpc-timeout`), which is at most `max` from when it
+    /// first waits for something.
     #[must_use]
     pub fn of(metadata: &MetadataMap, max: Duration) -> Self {
-        let asked = metadata
-            .get("grpc-timeout")
+        let headers: &HeaderMap = metadata.as_ref();
+        let asked = headers
+            .get(&TIMEOUT)
             .and_then(|value| parse(value.as_bytes()))
             .filter(|asked| *asked <= max);
         Self {
-            at: Instant::now() + asked.unwrap_or(max),
+            patience: asked.unwrap_or(max),
+            at: OnceLock::new(),
             is_callers: asked.is_some(),
         }
     }
@@ -48,11 +63,15 @@ impl Deadline {
     /// makes of silence what it likes: a tenth of its time is left for the way back.
     #[must_use]
     pub fn ahead(metadata: &MetadataMap, max: Duration) -> Self {
-        let asked = metadata.get("grpc-timeout");
+        let headers: &HeaderMap = metadata.as_ref();
+        let asked = headers.get(&TIMEOUT);
         let asked = asked.and_then(|value| parse(value.as_bytes()));
         let whole = asked.map_or(max, |asked| asked.min(max));
+        let patience = whole - whole / 10;
         Self {
-            at: Instant::now() + (whole - whole / 10),
+            patience,
+            // It runs from now on: what the caller waits for includes what comes before a wait.
+            at: (Instant::now() + patience).into(),
             is_callers: false,
         }
     }
@@ -105,12 +124,17 @@ impl Deadline {
             .map_err(|_| status::deadline_exceeded())
     }
 
-    /// Most answers are there at once, and need no timer.
+    fn at(&self) -> Instant {
+        *self.at.get_or_init(|| Instant::now() + self.patience)
+    }
+
+    /// Most answers are there at once, and need no timer; one is boxed, so that they take no room
+    /// for it along.
     async fn in_time<T>(&self, result: impl Future<Output = T>) -> Result<T, Elapsed> {
         let mut result = pin!(result);
         match futures_util::poll!(result.as_mut()) {
             Poll::Ready(result) => Ok(result),
-            Poll::Pending => timeout_at(self.at, result).await,
+            Poll::Pending => Box::pin(timeout_at(self.at(), result)).await,
         }
     }
 }
@@ -190,8 +214,8 @@ mod tests {
         metadata.insert("grpc-timeout", "200m".parse().unwrap());
         let begun = Instant::now();
         let deadline = Deadline::ahead(&metadata, DEFAULT_MAX);
-        assert!(deadline.at <= begun + Duration::from_millis(190));
-        assert!(deadline.at >= begun + Duration::from_millis(180));
+        assert!(deadline.at() <= begun + Duration::from_millis(190));
+        assert!(deadline.at() >= begun + Duration::from_millis(180));
         let short = Deadline::ahead(&metadata, Duration::from_millis(5));
         let answer = short.answer(std::future::pending()).await.unwrap();
         assert_eq!(answer.reason.code, ReasonCode::DeadlineExceeded);
