@@ -226,8 +226,13 @@ impl fmt::Debug for Engine {
 }
 
 impl DecisionPoint for Engine {
-    async fn authorize(&self, caller: &Caller, call: Call) -> Answer {
-        self.decide(caller, &call).await
+    // Written out, since an async function would hold the call twice.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "a decision on its way is to be small"
+    )]
+    fn authorize(&self, caller: &Caller, call: Call) -> impl Future<Output = Answer> + Send {
+        async move { self.decide(caller, &call).await }
     }
 
     async fn authorize_all<'a>(

@@ -3,9 +3,9 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use auth_core::{
-    caller::Grant,
+    caller::{Caller, Grant},
     decision_point::{DecisionPoint, WireProfile},
-    wire::SessionView,
+    wire::{Call, SessionView},
 };
 use http::Extensions;
 use proto::{
@@ -40,25 +40,49 @@ impl<D> AuthorizationEdge<D> {
     }
 }
 
+/// A call that a caller may ask about.
+pub(crate) struct Asked<'a> {
+    caller: &'a Caller,
+    call: Call,
+    deadline: Deadline,
+}
+
 impl<D: DecisionPoint> AuthorizationEdge<D> {
-    /// The answer to one request.
+    /// What a request asks.
     ///
     /// # Errors
     ///
     /// Those of the method `Authorize`: what the caller may not ask, and what it did not say well.
-    pub(crate) async fn decide(
+    pub(crate) fn asked<'a>(
         &self,
         metadata: &MetadataMap,
-        extensions: &Extensions,
+        extensions: &'a Extensions,
         request: v1::AuthorizeRequest,
-    ) -> Result<v1::AuthorizeResponse, Status> {
-        let caller = access::caller(extensions, Grant::Authorize)?;
-        let deadline = Deadline::of(metadata, self.max);
+    ) -> Result<Asked<'a>, Status> {
+        let caller = access::known(extensions, Grant::Authorize)?;
         let mut call = wire::call(request, &caller.tenant)?;
-        access::call(&caller, &mut call)?;
+        access::call(caller, &mut call)?;
+        Ok(Asked {
+            caller,
+            call,
+            deadline: Deadline::of(metadata, self.max),
+        })
+    }
+
+    /// The answer to what was asked.
+    ///
+    /// # Errors
+    ///
+    /// DEADLINE_EXCEEDED when the caller's own deadline passes.
+    pub(crate) async fn answer(&self, asked: Asked<'_>) -> Result<v1::AuthorizeResponse, Status> {
+        let Asked {
+            caller,
+            call,
+            deadline,
+        } = asked;
         let view = call.view;
         // Pinned where it is: a decision on its way is large, and is not to be moved about.
-        let answer = pin!(self.point.authorize(&caller, call));
+        let answer = pin!(self.point.authorize(caller, call));
         let answer = deadline.answer(answer).await?;
         Ok(decision::response(answer, view, &caller.tenant))
     }
@@ -77,8 +101,8 @@ impl<D: DecisionPoint> AuthorizationService for AuthorizationEdge<D> {
         request: Request<v1::AuthorizeRequest>,
     ) -> Result<Response<v1::AuthorizeResponse>, Status> {
         let (metadata, extensions, request) = request.into_parts();
-        let answer = self.decide(&metadata, &extensions, request);
-        answer.await.map(Response::new)
+        let asked = self.asked(&metadata, &extensions, request)?;
+        self.answer(asked).await.map(Response::new)
     }
 
     async fn batch_authorize(

@@ -9,7 +9,7 @@ use std::{
 };
 
 use auth_core::decision_point::DecisionPoint;
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use proto::{
     admin::v1::admin_service_server::SERVICE_NAME as ADMIN,
     envoy::service::auth::v3::authorization_server::SERVICE_NAME as ENVOY,
@@ -65,7 +65,7 @@ pub(super) fn timed(routes: Routes) -> Timed<Routes> {
 }
 
 /// How messages are compressed, where they are; we do not read such ones, and tonic says so.
-const ENCODING: &str = "grpc-encoding";
+static ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 /// The method that is called most.
 const AUTHORIZE: &str = "/sidegate.v1.AuthorizationService/Authorize";
 
@@ -73,20 +73,18 @@ const AUTHORIZE: &str = "/sidegate.v1.AuthorizationService/Authorize";
 #[derive(Debug)]
 pub(super) struct GrpcRoutes<D> {
     edge: Arc<AuthorizationEdge<D>>,
-    authorization: AuthorizationServiceServer<AuthorizationEdge<D>>,
     max_message: usize,
-    rest: Timed<Routes>,
+    /// Shared, since every request has a clone.
+    rest: Arc<Timed<Routes>>,
 }
 
 impl<D: DecisionPoint> GrpcRoutes<D> {
     /// Decisions by this edge, for messages of at most `max_message` bytes, and the rest.
     pub(super) fn new(edge: AuthorizationEdge<D>, max_message: usize, rest: Routes) -> Self {
-        let edge = Arc::new(edge);
         Self {
-            authorization: service(Arc::clone(&edge), max_message),
-            edge,
+            edge: Arc::new(edge),
             max_message,
-            rest: timed(rest),
+            rest: Arc::new(timed(rest)),
         }
     }
 
@@ -95,15 +93,18 @@ impl<D: DecisionPoint> GrpcRoutes<D> {
         let (edge, max) = (Arc::clone(&self.edge), self.max_message);
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            let message = match parts.headers.contains_key(ENCODING) {
+            let message = match parts.headers.contains_key(&ENCODING) {
                 false => unary::whole(body, max).await,
                 true => Err(body),
             };
             match message {
                 Ok(message) => {
                     let metadata = MetadataMap::from_headers(std::mem::take(&mut parts.headers));
-                    let answer = edge.decide(&metadata, &parts.extensions, message);
-                    Ok(unary::answer(answer.await))
+                    let answer = match edge.asked(&metadata, &parts.extensions, message) {
+                        Ok(asked) => edge.answer(asked).await,
+                        Err(status) => Err(status),
+                    };
+                    Ok(unary::answer(answer))
                 }
                 Err(body) => by_tonic(edge, max, Request::from_parts(parts, body)).await,
             }
@@ -134,9 +135,8 @@ impl<D> Clone for GrpcRoutes<D> {
     fn clone(&self) -> Self {
         Self {
             edge: Arc::clone(&self.edge),
-            authorization: self.authorization.clone(),
             max_message: self.max_message,
-            rest: self.rest.clone(),
+            rest: Arc::clone(&self.rest),
         }
     }
 }
@@ -160,8 +160,10 @@ impl<D: DecisionPoint> Service<Request<Body>> for GrpcRoutes<D> {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match request.uri().path() {
             AUTHORIZE => self.authorize(request),
-            path if is_authorization(path) => self.authorization.call(request),
-            _ => self.rest.call(request),
+            path if is_authorization(path) => {
+                by_tonic(Arc::clone(&self.edge), self.max_message, request)
+            }
+            _ => Timed::clone(&self.rest).call(request),
         }
     }
 }
