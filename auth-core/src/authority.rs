@@ -60,7 +60,7 @@ impl<'a> Authority<'a> {
             return Err(AuthorityError::NonAscii);
         }
         let text = std::str::from_utf8(raw).map_err(|_| AuthorityError::NonAscii)?;
-        if text.contains('@') {
+        if raw.contains(&b'@') {
             return Err(AuthorityError::UserInfo);
         }
         if let Some(rest) = text.strip_prefix('[') {
@@ -218,10 +218,18 @@ impl<T> Hosts<T> {
     #[must_use]
     pub fn get(&self, authority: &Authority<'_>) -> Option<&T> {
         let host = authority.host();
+        self.exact.get(host).or_else(|| self.below(host))
+    }
+}
+
+impl<T> Hosts<T> {
+    /// The value of the longest wildcard above a host. Most apps have none.
+    fn below(&self, host: &str) -> Option<&T> {
+        if self.below.is_empty() {
+            return None;
+        }
         let mut parents = std::iter::successors(parent(host), |host| parent(host));
-        self.exact
-            .get(host)
-            .or_else(|| parents.find_map(|parent| self.below.get(parent)))
+        parents.find_map(|parent| self.below.get(parent))
     }
 }
 
@@ -264,13 +272,13 @@ fn canonical_name(name: &str) -> Result<Cow<'_, str>, AuthorityError> {
         return Err(AuthorityError::TooLong);
     }
     let mut has_upper = false;
-    for label in name.split('.') {
+    for label in name.as_bytes().split(|byte| *byte == b'.') {
         match label.len() {
             0 => return Err(AuthorityError::EmptyLabel),
             1..=MAX_LABEL_BYTES => {}
             _ => return Err(AuthorityError::TooLong),
         }
-        for byte in label.bytes() {
+        for byte in label {
             match byte {
                 b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => {}
                 b'A'..=b'Z' => has_upper = true,

@@ -52,12 +52,12 @@ pub fn authorization(value: &[u8]) -> Authorization<'_> {
 
 /// Reads what follows the scheme of a bearer token.
 fn bearer(rest: &str) -> Authorization<'_> {
-    if rest.contains(',') {
-        return Authorization::Joined;
-    }
     let token = rest.trim_start_matches(' ');
+    // No comma is in what a token may be of, so it is looked for only where there is none.
     if rest.starts_with(' ') && is_token68(token) {
         Authorization::Bearer(token)
+    } else if rest.contains(',') {
+        Authorization::Joined
     } else {
         Authorization::Malformed
     }
