@@ -36,13 +36,12 @@ pub fn call(request: v1::AuthorizeRequest, own: &Tenant) -> Result<Call, Convert
         .ok_or_else(|| ConvertError::new("wire", "is required"))?;
     let view = view(request.session_view)?;
     let tenant = tenant(&request.tenant, own)?;
-    let call = context(wire).map_err(|error| error.under("wire"))?;
+    let call = context(wire, tenant).map_err(|error| error.under("wire"))?;
     if request.data_pending && request.data_complete {
         let problem = "cannot be together with `data_complete`";
         return Err(ConvertError::new("data_pending", problem));
     }
     Ok(Call {
-        tenant,
         data_json: data("data_json", request.data_json)?,
         data_complete: request.data_complete,
         data_pending: request.data_pending,
@@ -95,10 +94,10 @@ pub fn batch(request: v1::BatchAuthorizeRequest, own: &Tenant) -> Result<Vec<Cal
             return Err(ConvertError::new(field, problem).under("caller"));
         }
     }
+    let tenant = tenant(&request.tenant, own)?;
     let mut shared = Call {
-        tenant: tenant(&request.tenant, own)?,
         advisory: true,
-        ..context(client).map_err(|error| error.under("caller"))?
+        ..context(client, tenant).map_err(|error| error.under("caller"))?
     };
     // They tell of the request for the page, not of what its buttons will send.
     let is_of_items = |attribute: &Attribute| !cross_site::ATTRIBUTES.contains(&&*attribute.name);
@@ -144,7 +143,8 @@ fn bounded_target(target: String) -> Result<String, ConvertError> {
     Ok(target)
 }
 
-fn context(wire: v1::WireContext) -> Result<Call, ConvertError> {
+/// A call without data.
+fn context(wire: v1::WireContext, tenant: Tenant) -> Result<Call, ConvertError> {
     at_most("credentials", wire.credentials.len(), wire::MAX_CREDENTIALS)?;
     at_most("attributes", wire.attributes.len(), wire::MAX_ATTRIBUTES)?;
     Ok(Call {
@@ -160,7 +160,12 @@ fn context(wire: v1::WireContext) -> Result<Call, ConvertError> {
         connection_id: text("connection_id", wire.connection_id, MAX_NAME_BYTES)?,
         attributes: each("attributes", wire.attributes)?,
         deliverable: deliverable(&wire.accepted_updates),
-        ..Call::new(WireKind::Http, "", "")
+        tenant,
+        data_json: Bytes::new(),
+        data_complete: false,
+        data_pending: false,
+        view: SessionView::None,
+        advisory: false,
     })
 }
 
