@@ -6,13 +6,19 @@ use serde_json::{Value, json};
 
 use crate::running::Dev;
 
-/// Where `tests/run` has put the tools; `None`, said aloud, where it did not run.
+/// Where `tests/run` has put the tools, which must be there when it runs this; `None`, said aloud,
+/// elsewhere.
 fn real(what: &str) -> Option<PathBuf> {
     let folder = std::env::var_os("SIDEGATE_REAL").map(PathBuf::from);
     let found = folder
+        .as_ref()
         .map(|folder| folder.join(what))
         .filter(|path| path.exists());
     if found.is_none() {
+        assert!(
+            folder.is_none() || std::env::var_os("SIDEGATE_REAL_OPTIONAL").is_some(),
+            "`{what}` is missing, and tests/run should have installed it"
+        );
         // Not through the test's captured output: what was left out is said also when tests pass.
         let _ = std::io::Write::write_all(
             &mut std::io::stderr(),

@@ -223,7 +223,7 @@ fn lint(promtool: &PathBuf, text: &str) -> (bool, String) {
 }
 
 /// The program, in `$SIDEGATE_REAL/bin` or on the path. Where `SIDEGATE_REAL` is set, it must be
-/// there.
+/// there, unless `tests/run --fast` says that tools may be missing.
 fn promtool() -> Option<PathBuf> {
     let real = std::env::var_os("SIDEGATE_REAL").map(PathBuf::from);
     let own = real.iter().map(|real| real.join("bin"));
@@ -232,7 +232,7 @@ fn promtool() -> Option<PathBuf> {
     let found = folders
         .find_map(|folder| Some(folder.join("promtool")).filter(|program| program.is_file()));
     assert!(
-        found.is_some() || real.is_none(),
+        found.is_some() || real.is_none() || std::env::var_os("SIDEGATE_REAL_OPTIONAL").is_some(),
         "promtool is missing, and whoever set SIDEGATE_REAL should have installed it"
     );
     found
