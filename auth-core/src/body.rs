@@ -11,6 +11,7 @@ use bytes::Bytes;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
 use crate::{
+    data::{TextType, text},
     session::JsonObject,
     target::{TargetError, form_text},
     value::{JsonLimits, Seed, Value},
@@ -35,15 +36,27 @@ enum Media {
     Form,
 }
 
+/// A field that an operation declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Declared<'p> {
+    /// Its name.
+    pub field: &'p str,
+    /// Where the body holds it, as `payload.book_id`.
+    pub path: &'p str,
+    /// What a text of a form is read as.
+    pub text: TextType,
+}
+
 /// Whether data can be read from a body of this media type, the value of `Content-Type`.
 #[must_use]
 pub fn is_readable(content_type: &[u8]) -> bool {
     media(content_type).is_some()
 }
 
-/// The declared data of a whole body, as `data_json` has it: for each `(field, path)` of the wire
-/// profile the value at its path, under the field's name. In a form all values are texts, and a
-/// path is a name as it stands. An empty body has no data.
+/// The declared data of a whole body, as `data_json` has it: for each field of the wire profile the
+/// value at its path, under the field's name. In a form all values are texts, read as the declared
+/// type where they fit it, as those of a query are, and a path is a name as it stands. An empty body
+/// has no data.
 ///
 /// # Errors
 ///
@@ -53,7 +66,7 @@ pub fn is_readable(content_type: &[u8]) -> bool {
 pub fn data_json(
     body: &[u8],
     content_type: &[u8],
-    fields: &[(&str, &str)],
+    fields: &[Declared<'_>],
 ) -> Result<Bytes, BodyError> {
     if body.is_empty() {
         return Ok(Bytes::new());
@@ -65,7 +78,7 @@ pub fn data_json(
         Media::Json => {
             let fields: Vec<Sought<'_>> = fields
                 .iter()
-                .map(|(field, path)| Sought { field, path })
+                .map(|Declared { field, path, .. }| Sought { field, path })
                 .collect();
             let mut reader = serde_json::Deserializer::from_str(text);
             let mut found = Vec::new();
@@ -78,9 +91,13 @@ pub fn data_json(
             data.extend(found);
         }
         Media::Form => {
-            for (field, name) in fields {
-                if let Some(value) = form_value(text, name)? {
-                    data.insert((*field).to_owned(), value.into_owned().into());
+            for declared in fields {
+                if let Some(text) = form_value(text, declared.path)? {
+                    let value = match text::value(&text, declared.text) {
+                        Some(value) => json(&value),
+                        None => text.into_owned().into(),
+                    };
+                    data.insert(declared.field.to_owned(), value);
                 }
             }
         }

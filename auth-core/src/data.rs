@@ -1,10 +1,11 @@
 //! The data of a call: path parameters, query parameters and what body or message declare (R24).
 
 mod flat;
-mod text;
+pub(crate) mod text;
 
 use std::borrow::Cow;
 
+pub use self::text::TextType;
 use self::{
     flat::{Flat, Plain},
     text::read_text,
@@ -144,9 +145,9 @@ impl<'a> Data<'a> {
                     self.push(field.id, DataValue::Text(text));
                     continue;
                 }
-                (Some(text), None) => read_text(text, &field.kind),
+                (Some(text), None) => read_text(text, (&field.kind).into()),
                 (Some(text), Some(value)) => {
-                    let text = read_text(text, &field.kind);
+                    let text = read_text(text, (&field.kind).into());
                     if text.as_val() != value.as_val() {
                         return Err(DataError::Conflict(field.name.clone()));
                     }

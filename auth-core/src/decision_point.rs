@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use crate::{
     caller::Caller,
+    data::TextType,
     decision::Answer,
     live::Session,
     session::{Identity, JsonObject},
@@ -239,10 +240,23 @@ pub struct WireProfile {
     pub query_parameters: Vec<String>,
     /// The attributes that something reads.
     pub attributes: Vec<String>,
-    /// The data that operations on this wire declare: operation, field, path.
-    pub data: Vec<(Arc<str>, String, String)>,
+    /// The data that operations on this wire declare.
+    pub data: Vec<DataName>,
     /// The policy that the profile is of.
     pub policy_version: Arc<str>,
+}
+
+/// Data that an operation declares, and where an edge finds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataName {
+    /// The operation.
+    pub operation: Arc<str>,
+    /// The field.
+    pub field: String,
+    /// Where body or message holds it, as `payload.book_id`.
+    pub path: String,
+    /// What a text is to be read as, where the wire has nothing but texts.
+    pub text: TextType,
 }
 
 #[cfg(test)]

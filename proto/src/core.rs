@@ -14,6 +14,7 @@ pub mod decision;
 pub mod json;
 pub mod managed;
 pub mod name;
+mod profile;
 pub mod reason;
 pub mod session;
 pub mod time;

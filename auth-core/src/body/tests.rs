@@ -4,12 +4,20 @@ use super::*;
 
 const JSON: &[u8] = b"application/json";
 const FORM: &[u8] = b"application/x-www-form-urlencoded";
-const FIELDS: &[(&str, &str)] = &[
-    ("id", "id"),
-    ("inner", "payload.id"),
-    ("deep", "payload.more.n"),
-    ("all", "payload.list"),
+const FIELDS: &[Declared<'_>] = &[
+    text("id", "id"),
+    text("inner", "payload.id"),
+    text("deep", "payload.more.n"),
+    text("all", "payload.list"),
 ];
+
+const fn text<'p>(field: &'p str, path: &'p str) -> Declared<'p> {
+    Declared {
+        field,
+        path,
+        text: TextType::String,
+    }
+}
 
 fn json_of(body: &str) -> Result<String, BodyError> {
     let data = data_json(body.as_bytes(), JSON, FIELDS)?;
@@ -47,9 +55,9 @@ fn only_declared_members_are_taken() {
 #[test]
 fn a_field_may_hold_another() {
     let fields = [
-        ("all", "payload"),
-        ("id", "payload.id"),
-        ("same", "payload"),
+        text("all", "payload"),
+        text("id", "payload.id"),
+        text("same", "payload"),
     ];
     let data = data_json(br#"{"payload":{"id":7}}"#, JSON, &fields).unwrap();
     assert_eq!(&*data, br#"{"all":{"id":7},"id":7,"same":{"id":7}}"#);
@@ -102,7 +110,7 @@ fn what_two_parsers_could_read_differently_is_invalid() {
 
 #[test]
 fn a_name_that_folds_to_a_declared_one_is_that_name() {
-    let fields = [("k", "kind"), ("s", "size")];
+    let fields = [text("k", "kind"), text("s", "size")];
     for body in ["{\"\u{212a}ind\":1}", "{\"\u{17f}ize\":1}"] {
         let read = data_json(body.as_bytes(), JSON, &fields);
         assert!(matches!(read, Err(BodyError::Invalid(_))), "{body}");
@@ -123,6 +131,32 @@ fn a_form_is_read_as_texts() {
         ("id=%C3%BC", r#"{"id":"ü"}"#),
     ] {
         assert_eq!(form_of(body).as_deref(), Ok(data), "{body}");
+    }
+}
+
+#[test]
+fn a_form_gives_a_value_of_the_declared_type_where_it_fits() {
+    let typed = |text| Declared {
+        text,
+        ..super::tests::text("n", "n")
+    };
+    for (kind, body, data) in [
+        (TextType::Int, "n=7", r#"{"n":7}"#),
+        (
+            TextType::Int,
+            "n=-9223372036854775808",
+            r#"{"n":-9223372036854775808}"#,
+        ),
+        (TextType::Int, "n=07", r#"{"n":"07"}"#),
+        (TextType::Int, "n=", r#"{"n":""}"#),
+        (TextType::Double, "n=1.5", r#"{"n":1.5}"#),
+        (TextType::Double, "n=nan", r#"{"n":"nan"}"#),
+        (TextType::Bool, "n=true", r#"{"n":true}"#),
+        (TextType::Bool, "n=on", r#"{"n":"on"}"#),
+        (TextType::String, "n=7", r#"{"n":"7"}"#),
+    ] {
+        let read = data_json(body.as_bytes(), FORM, &[typed(kind)]).unwrap();
+        assert_eq!(read, data, "{kind:?} {body}");
     }
 }
 
@@ -201,7 +235,7 @@ fn bodies() -> impl Strategy<Value = serde_json::Value> {
 proptest! {
     #[test]
     fn what_is_read_is_what_stands_there(body in bodies()) {
-        let fields = [("id", "id"), ("inner", "payload.id"), ("deep", "payload.more.n")];
+        let fields = [text("id", "id"), text("inner", "payload.id"), text("deep", "payload.more.n")];
         if let Ok(data) = data_json(body.to_string().as_bytes(), JSON, &fields) {
             let data: serde_json::Value = serde_json::from_slice(&data).unwrap();
             for (field, pointer) in

@@ -1,33 +1,70 @@
-//! Text of a target, read as the type that its field declares.
+//! Text of a target or a form, read as the type that its field declares.
 
 use std::borrow::Cow;
 
 use super::DataValue;
 use crate::{expression::Type, value::Value};
 
+/// What a text is read as, where a wire has nothing but texts: targets and forms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TextType {
+    /// A text; every type that has no other entry here.
+    #[default]
+    String,
+    /// An integer of 64 bits, in decimal digits.
+    Int,
+    /// A floating-point number.
+    Double,
+    /// `true` or `false`.
+    Bool,
+}
+
+impl From<&Type> for TextType {
+    fn from(kind: &Type) -> Self {
+        match kind {
+            Type::Int => Self::Int,
+            Type::Double => Self::Double,
+            Type::Bool => Self::Bool,
+            Type::Dyn
+            | Type::String
+            | Type::Timestamp
+            | Type::Duration
+            | Type::List(_)
+            | Type::Map => Self::String,
+        }
+    }
+}
+
 /// Reads the text of a target as the declared type. What does not fit stays text, which is then of
 /// a wrong type for every check that reads it (R4).
-pub(super) fn read_text<'a>(text: Cow<'a, str>, kind: &Type) -> DataValue<'a> {
-    let value = match kind {
+pub(super) fn read_text<'a>(text: Cow<'a, str>, kind: TextType) -> DataValue<'a> {
+    match value(&text, kind) {
+        Some(value) => DataValue::Value(value),
+        None => text.into(),
+    }
+}
+
+/// What a text says as this type; `None` where it is a text and nothing else.
+pub(crate) fn value(text: &str, kind: TextType) -> Option<Value> {
+    match kind {
         // `+1` and `01` are other spellings of what somebody else may compare as text.
-        Type::Int => text
+        TextType::Int => text
             .parse::<i64>()
             .ok()
-            .filter(|_| is_canonical_integer(&text))
+            .filter(|_| is_canonical_integer(text))
             .map(Value::Int),
-        Type::Bool => match &*text {
+        TextType::Bool => match text {
             "true" => Some(Value::Bool(true)),
             "false" => Some(Value::Bool(false)),
             _ => None,
         },
-        Type::Double => text
+        TextType::Double => text
             .parse()
             .ok()
             .filter(|number: &f64| number.is_finite())
             .map(Value::Double),
-        _ => None,
-    };
-    value.map_or_else(|| text.into(), DataValue::Value)
+        TextType::String => None,
+    }
 }
 
 /// Whether digits, perhaps after a minus, are the one spelling of their number.
@@ -59,7 +96,7 @@ mod tests {
             ("-", false),
             ("1 ", false),
         ] {
-            let read = read_text(text.into(), &Type::Int);
+            let read = read_text(text.into(), TextType::Int);
             let is_int = matches!(read, DataValue::Value(Value::Int(_)));
             assert_eq!(is_int, is_number, "{text:?}");
         }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use crate::{
     cors, cross_site,
     data::FieldSource,
-    decision_point::WireProfile,
+    decision_point::{DataName, WireProfile},
     operation::{App, Operation},
     policy::Policy,
     strategy::Strategy,
@@ -84,7 +84,7 @@ fn reached(app: &App, kind: &WireKind) -> HashSet<usize> {
     }
 }
 
-fn fields(operation: &Operation, kind: &WireKind) -> Vec<(Arc<str>, String, String)> {
+fn fields(operation: &Operation, kind: &WireKind) -> Vec<DataName> {
     let path = |field: &crate::data::Field| match (kind, &field.http) {
         (WireKind::Http, FieldSource::Body(path)) => Some(path.to_string()),
         (WireKind::Http, _) => None,
@@ -99,6 +99,13 @@ fn fields(operation: &Operation, kind: &WireKind) -> Vec<(Arc<str>, String, Stri
     operation
         .fields
         .iter()
-        .filter_map(|field| Some((operation.name.clone(), field.name.to_string(), path(field)?)))
+        .filter_map(|field| {
+            Some(DataName {
+                operation: operation.name.clone(),
+                field: field.name.to_string(),
+                path: path(field)?,
+                text: (&field.kind).into(),
+            })
+        })
         .collect()
 }

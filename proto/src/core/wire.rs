@@ -2,7 +2,6 @@
 
 use auth_core::{
     cross_site,
-    decision_point::WireProfile,
     principal::Principal,
     session::Tenant,
     text::is_hidden,
@@ -290,7 +289,7 @@ fn accepted_updates(deliverable: Deliverable) -> Vec<i32> {
 }
 
 /// A number of the contract as the place of a credential.
-fn source(number: i32) -> Result<CredentialSource, ConvertError> {
+pub(super) fn source(number: i32) -> Result<CredentialSource, ConvertError> {
     match known::<v1::CredentialSource>(number) {
         Some(v1::CredentialSource::Authorization) => Ok(CredentialSource::Authorization),
         Some(v1::CredentialSource::Cookie) => Ok(CredentialSource::Cookie),
@@ -494,55 +493,6 @@ impl TryFrom<v1::WireUpdate> for WireUpdate {
                     Some(name::parse_session(field, &session)?.1)
                 },
             },
-        })
-    }
-}
-
-impl From<WireProfile> for v1::GetWireProfileResponse {
-    fn from(profile: WireProfile) -> Self {
-        Self {
-            credentials: profile
-                .credentials
-                .into_iter()
-                .map(|(source, name)| v1::CredentialName {
-                    source: v1::CredentialSource::from(source).into(),
-                    name,
-                })
-                .collect(),
-            query_parameters: profile.query_parameters,
-            attributes: profile.attributes,
-            data: profile
-                .data
-                .into_iter()
-                .map(|(operation, field, path)| v1::DataName {
-                    operation: operation.as_ref().to_owned(),
-                    field,
-                    path,
-                })
-                .collect(),
-            policy_version: profile.policy_version.as_ref().to_owned(),
-        }
-    }
-}
-
-impl TryFrom<v1::GetWireProfileResponse> for WireProfile {
-    type Error = ConvertError;
-
-    fn try_from(message: v1::GetWireProfileResponse) -> Result<Self, ConvertError> {
-        let credentials = message.credentials.into_iter();
-        Ok(Self {
-            credentials: credentials
-                .map(|credential| Ok((source(credential.source)?, credential.name)))
-                .collect::<Result<_, ConvertError>>()
-                .map_err(|error| error.under("credentials"))?,
-            query_parameters: message.query_parameters,
-            attributes: message.attributes,
-            data: message
-                .data
-                .into_iter()
-                .map(|data| (data.operation.into(), data.field, data.path))
-                .collect(),
-            policy_version: message.policy_version.into(),
         })
     }
 }

@@ -56,9 +56,9 @@ impl Envoy {
         let address = format!("http://{}", tcp(&server.addresses.envoy));
         let channel = Channel::from_shared(address).unwrap().connect_lazy();
         let profile = server.engine.profile(&WireKind::Http).await;
-        let own = profile.data.iter().filter(|(_, field, path)| field == path);
+        let own = profile.data.iter().filter(|data| data.field == data.path);
         Self {
-            bodies: own.map(|(_, field, _)| field.clone()).collect(),
+            bodies: own.map(|data| data.field.clone()).collect(),
             server,
             channel,
             form,

@@ -76,9 +76,9 @@ impl Proxy {
 
     async fn with(app: App, server: Server, edge: Option<EdgeServer>) -> Self {
         let profile = server.engine.profile(&WireKind::Http).await;
-        let own = profile.data.iter().filter(|(_, field, path)| field == path);
+        let own = profile.data.iter().filter(|data| data.field == data.path);
         Self {
-            bodies: own.map(|(_, field, _)| field.clone()).collect(),
+            bodies: own.map(|data| data.field.clone()).collect(),
             server,
             edge,
             app: Mutex::new(app),

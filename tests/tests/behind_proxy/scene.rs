@@ -32,6 +32,7 @@ hosts: [ books.example ]
 checks:
   is_admin: session.claims.role == "admin"
   is_short: size(data.note) < 4
+  is_few: data.count < 10 && data.gift
 operations:
   login: { session: optional, writes: sign_in, http: POST /login }
   theme: { writes: attributes, http: POST /theme }
@@ -41,6 +42,7 @@ operations:
   admin: { require: is_admin, http: "GET /admin/**" }
   buy: { session: none, grpc: shop.Books/Buy }
   note: { session: none, require: is_short, data: { note: { type: string } }, http: POST /note }
+  order: { session: none, require: is_few, data: { count: { type: int }, gift: { type: bool } }, http: POST /order }
 "#;
 
 /// All of it, running.

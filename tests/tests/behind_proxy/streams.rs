@@ -66,6 +66,30 @@ async fn a_body_that_a_decision_reads_reaches_the_app_as_it_came() {
 }
 
 #[tokio::test]
+async fn a_form_says_numbers_and_truths_as_a_query_does() {
+    let scene = Scene::start().await;
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    for (body, status) in [
+        ("count=9&gift=true", 200),
+        ("count=10&gift=true", 403),
+        ("count=9&gift=false", 403),
+        ("count=09&gift=true", 403),
+        ("count=few&gift=true", 403),
+        ("count=9&count=9&gift=true", 400),
+    ] {
+        let (answer, reached) = scene.post("POST", "/order", &form, body.as_bytes()).await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+        let passed: Vec<_> = reached.iter().map(|request| &*request.body).collect();
+        let expected: &[&[u8]] = if status == 200 {
+            &[body.as_bytes()]
+        } else {
+            &[]
+        };
+        assert_eq!(passed, expected, "the app reads the form as it was sent");
+    }
+}
+
+#[tokio::test]
 async fn a_body_that_no_decision_reads_may_be_of_any_length() {
     let scene = Scene::start().await;
     let body = vec![b'x'; 3 * 1024 * 1024];

@@ -249,16 +249,3 @@ fn an_update_comes_back_as_it_was() {
         assert_eq!(WireUpdate::try_from(message), Ok(update));
     }
 }
-
-#[test]
-fn a_profile_comes_back_as_it_was() {
-    let profile = WireProfile {
-        credentials: vec![(CredentialSource::Header, "x-api-key".into())],
-        query_parameters: vec!["key".into()],
-        attributes: vec!["origin".into()],
-        data: vec![("op".into(), "f".into(), "payload.f".into())],
-        policy_version: "v1".into(),
-    };
-    let message = v1::GetWireProfileResponse::from(profile.clone());
-    assert_eq!(WireProfile::try_from(message), Ok(profile));
-}

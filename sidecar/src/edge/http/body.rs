@@ -1,7 +1,7 @@
 //! What a decision reads of a body.
 
 use auth_core::{
-    body::{self, BodyError},
+    body::{self, BodyError, Declared},
     decision::Answer,
     decision_point::WireProfile,
     wire::Call,
@@ -37,9 +37,13 @@ pub fn with_data(
     let declared = profile
         .data
         .iter()
-        .filter(|(name, _, _)| **name == *operation);
+        .filter(|data| *data.operation == *operation);
     let fields: Vec<_> = declared
-        .map(|(_, field, path)| (field.as_str(), path.as_str()))
+        .map(|data| Declared {
+            field: &data.field,
+            path: &data.path,
+            text: data.text,
+        })
         .collect();
     match body::data_json(whole, content_type, &fields) {
         Ok(data_json) => Call {
