@@ -13,6 +13,7 @@ pub mod caddy;
 pub mod envoy;
 pub mod nginx;
 pub mod ports;
+pub mod printed;
 pub mod server;
 pub mod traefik;
 

@@ -27,7 +27,7 @@ pub(super) const IDENTITY: [&str; 5] = [
 ];
 
 /// The other headers of ours: none of them is for the app, and none of all for clients.
-pub(super) const OTHERS: [&str; 7] = [
+pub(super) const OTHERS: [&str; 9] = [
     "Sidegate-Outcome",
     "Sidegate-Login",
     "Sidegate-Cookie-1",
@@ -35,6 +35,9 @@ pub(super) const OTHERS: [&str; 7] = [
     "Sidegate-Session-Set",
     "Sidegate-Session-Patch",
     "Sidegate-Session-Clear",
+    // Only our own reverse proxy writes them.
+    "Sidegate-Assertion",
+    "Sidegate-Token",
 ];
 
 /// Headers by which some apps let a request name another method or path than its own (H-10).

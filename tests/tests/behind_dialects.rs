@@ -1,0 +1,19 @@
+//! Behind nginx, Caddy and Traefik, each with the configuration that `sidegate proxy print` writes:
+//! what the app and the client see. One behaviour, all three; where one of them can only do it in
+//! another way, the test says so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the report"
+)]
+
+#[path = "behind_dialects/hostile.rs"]
+mod hostile;
+#[path = "behind_dialects/identity.rs"]
+mod identity;
+#[path = "behind_dialects/refusals.rs"]
+mod refusals;
+#[path = "behind_dialects/scene.rs"]
+mod scene;

@@ -1,0 +1,57 @@
+//! What tries to get past: no hostile target is allowed, and no header that a client made up
+//! reaches the app under a name of ours (SECURITY H-01 to H-16).
+
+use harness::{
+    hostile::attack::{Attack, Finding},
+    real::printed::Proxy,
+};
+
+use crate::scene::Scene;
+
+/// What a proxy cannot help, and why it does no harm.
+const fn harmless(proxy: Proxy) -> &'static [(&'static str, &'static str)] {
+    match proxy {
+        // It can take away headers of a given name only. No app reads one that we never had.
+        Proxy::Nginx => &[(
+            "identity/unknown-of-ours",
+            "brought `Sidegate-Future: evil` to the app",
+        )],
+        Proxy::Caddy | Proxy::Traefik | Proxy::Envoy => &[],
+    }
+}
+
+/// What was found; `None` where there is no such proxy.
+async fn attack(proxy: Proxy, headers: bool) -> Option<Vec<Finding>> {
+    let scene = Scene::start(proxy).await?;
+    let cookie = scene.sign_in().await;
+    let attack = Attack {
+        edge: scene.server.http(),
+        app: &scene.app,
+        session: cookie.split_once('=').unwrap().1,
+        open: "/public/ok",
+        closed: "/admin/users",
+    };
+    let findings = match headers {
+        true => attack.header_sets().await,
+        false => attack.targets().await,
+    };
+    let is_harmless = |found: &Finding| harmless(proxy).contains(&(&found.name, &found.what));
+    let findings = findings.into_iter();
+    Some(findings.filter(|found| !is_harmless(found)).collect())
+}
+
+#[tokio::test]
+async fn h01_no_hostile_target_is_allowed() {
+    for proxy in Proxy::FORWARD_AUTH {
+        let found = attack(proxy, false).await.unwrap_or_default();
+        assert!(found.is_empty(), "{proxy:?}: {found:#?}");
+    }
+}
+
+#[tokio::test]
+async fn h05_no_hostile_header_is_believed() {
+    for proxy in Proxy::FORWARD_AUTH {
+        let found = attack(proxy, true).await.unwrap_or_default();
+        assert!(found.is_empty(), "{proxy:?}: {found:#?}");
+    }
+}

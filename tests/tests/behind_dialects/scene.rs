@@ -1,0 +1,233 @@
+//! An app, a proxy that somebody runs already, and a sidecar that it asks.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use auth_core::{
+    clock::{Clock as _, ManualClock, Timestamp},
+    policy::settings::Address,
+    store::{Store, memory::MemoryStore},
+};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use harness::{
+    raw::{self, Answer},
+    real::{
+        ports::Port,
+        printed::{Printing, Proxy},
+        server::Server,
+    },
+    recorder::{App, Reply, Request},
+};
+use serde_json::{Value, json};
+use sidecar::Sidecar;
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+/// The command under test.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_sidegate-under-test");
+
+/// What the app presents to the session API: that of the caller on whose behalf the proxy asks.
+const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+
+const POLICY: &str = r#"
+listen:
+  grpc: 127.0.0.1:0
+  http: 127.0.0.1:0
+  telemetry: 127.0.0.1:0
+  admin: unix:./admin.sock
+  forward_auth: { address: "127.0.0.1:PORT", trusted_proxies: [ 127.0.0.1 ], caller: edge, LOGIN }
+store: { memory: {} }
+callers:
+  edge: { token_file: ./edge.token, may: [ authorize, session.self ], sign_in: [ local ], claims: [ role ] }
+strategies:
+  - bearer: { opaque: true }
+  - api_key: { header: x-api-key }
+  - cookie: { name: __Host-session }
+app: shop
+claims: { role: string }
+attributes: { theme: string }
+hosts: [ books.example ]
+checks:
+  is_admin: session.claims.role == "admin"
+operations:
+  login: { session: optional, writes: sign_in, http: POST /login }
+  theme: { writes: attributes, http: POST /theme }
+  logout: { http: POST /logout }
+  me: { http: [ GET /me, POST /me ] }
+  public: { session: optional, http: [ "GET /public/**", "HEAD /public/**", "POST /public/**" ] }
+  none: { session: none, http: GET /none }
+  admin: { require: is_admin, http: "GET /admin/**" }
+"#;
+
+/// How the sidecar is set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    pub(crate) login: Option<&'static str>,
+    pub(crate) store: Arc<dyn Store>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            login: None,
+            store: Arc::new(MemoryStore::new()),
+        }
+    }
+}
+
+/// All of it, running.
+pub(crate) struct Scene {
+    pub(crate) app: App,
+    pub(crate) server: Server,
+    pub(crate) clock: Arc<ManualClock>,
+    session_api: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    running: Option<JoinHandle<()>>,
+    _folder: TempDir,
+    _port: Port,
+}
+
+impl Scene {
+    /// Starts everything, with an app that says `ok`; `None` where there is no such proxy.
+    pub(crate) async fn start(proxy: Proxy) -> Option<Self> {
+        Self::with(proxy, Setup::default()).await
+    }
+
+    /// The same, set up like this.
+    pub(crate) async fn with(proxy: Proxy, setup: Setup) -> Option<Self> {
+        let app = App::start(|_| ok()).await;
+        let port = Port::free();
+        let folder = folder(&setup, port.number());
+        let policy = folder.path().join("sidegate.yaml");
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
+        let bound = Sidecar::builder(&policy)
+            .store(setup.store)
+            .clock(clock.clone())
+            .bind()
+            .await
+            .unwrap();
+        let Some(Address::Tcp(session_api)) = bound.addresses.http.first().cloned() else {
+            panic!("a TCP address was asked for");
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let running = tokio::spawn(async move {
+            let shutdown = async {
+                let _ = stopped.await;
+            };
+            bound.run(shutdown).await.unwrap();
+        });
+        let printing = Printing {
+            program: Path::new(PROGRAM),
+            policy: &policy,
+            upstream: app.address(),
+        };
+        let server = printing.start(proxy, "forward-auth behind it").await?;
+        Some(Self {
+            app,
+            server,
+            clock,
+            session_api,
+            stop: Some(stop),
+            running: Some(running),
+            _folder: folder,
+            _port: port,
+        })
+    }
+
+    /// Ends the sidecar, and nothing else.
+    pub(crate) async fn stop_sidecar(&mut self) {
+        drop(self.stop.take());
+        if let Some(running) = self.running.take() {
+            running.await.unwrap();
+        }
+    }
+
+    /// Sends a request; gives the answer, and what reached the app.
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> (Answer, Vec<Request>) {
+        self.post(method, target, headers, b"").await
+    }
+
+    /// The same, with a body.
+    pub(crate) async fn post(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> (Answer, Vec<Request>) {
+        let request = raw::request(method, target, "books.example", headers, body);
+        let answer = raw::exchange(self.server.http(), &request, raw::DEADLINE).await;
+        (answer.unwrap(), self.app.take())
+    }
+
+    /// Signs `u1` in as an app does behind a proxy that shows nobody its responses: by the session
+    /// API, with the handle of its request. Gives the cookie as a client sends it back.
+    pub(crate) async fn sign_in(&self) -> String {
+        let (answer, requests) = self.ask("POST", "/login", &[]).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let subject = json!({ "namespace": "local", "id": "u1" });
+        let now = self.clock.now().to_string();
+        let change = json!({ "signIn": { "subject": subject, "authTime": now } });
+        let written = self.write(&requests[0], "SetSession", change).await;
+        let cookie = written.pointer("/updates/0/setCookie/headerValue");
+        let cookie = cookie.and_then(Value::as_str).expect("a cookie");
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Has the session API do something to the session of a request that reached the app.
+    pub(crate) async fn write(&self, request: &Request, verb: &str, mut body: Value) -> Value {
+        let call = request.header("sidegate-call").unwrap();
+        body["call"] = json!(STANDARD.encode(URL_SAFE_NO_PAD.decode(call).unwrap()));
+        let authorization = format!("Bearer {TOKEN}");
+        let headers = [
+            ("Authorization", &*authorization),
+            ("Content-Type", "application/json"),
+        ];
+        let path = format!("/sidegate.v1.SessionService/{verb}");
+        let body = body.to_string();
+        let asked = raw::request("POST", &path, "localhost", &headers, body.as_bytes());
+        let answer = raw::exchange(self.session_api, &asked, raw::DEADLINE).await;
+        let answer = answer.unwrap();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+    }
+}
+
+fn folder(setup: &Setup, port: u16) -> TempDir {
+    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
+
+    let folder = tempfile::tempdir().unwrap();
+    let login = setup.login.map(|login| format!("login: \"{login}\""));
+    let policy = POLICY
+        .replace("PORT", &port.to_string())
+        .replace("LOGIN", &login.unwrap_or_default());
+    std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    let options = options.create(true).write(true).truncate(true).mode(0o600);
+    let mut file = options.open(folder.path().join("edge.token")).unwrap();
+    file.write_all(TOKEN.as_bytes()).unwrap();
+    folder
+}
+
+/// A token that could be one of ours, by its form, and is none.
+pub(crate) fn unknown_token(number: u8) -> String {
+    format!("sg1_{}", URL_SAFE_NO_PAD.encode([number; 34]))
+}
+
+/// What the app answers when a test says nothing else.
+pub(crate) fn ok() -> Reply {
+    Reply::status(200).body("ok")
+}
