@@ -62,7 +62,9 @@ impl Attack<'_> {
         let mut findings = self.honest("before the headers").await;
         for set in header_sets() {
             let _ = self.ask(&set.request(self.closed, self.session)).await;
-            if !self.reached().is_empty() {
+            // An edge that gives up on a broken body answers before the app has seen its request,
+            // which then comes only now: the one to the open target, of the set before.
+            if self.reached().iter().any(|it| it.target != self.open) {
                 findings.push(found(
                     &set.name,
                     "reached the app on a closed target".to_owned(),
