@@ -1,13 +1,17 @@
 //! A client that sends exactly the bytes it is given, and reads what comes back with a deadline.
 //! Hostile requests need one: every HTTP library refuses to write them.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::{
-        TcpStream,
+        TcpSocket, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
     time::timeout,
@@ -101,13 +105,39 @@ impl Connection {
             .await
             .map_err(|_| NoAnswer::TimedOut)?
             .map_err(NoAnswer::Refused)?;
+        Ok(Self::on(stream, deadline))
+    }
+
+    /// The same, from this address of this machine.
+    ///
+    /// # Errors
+    ///
+    /// [`NoAnswer::Refused`] or [`NoAnswer::TimedOut`].
+    pub async fn open_from(
+        own: Ipv4Addr,
+        address: SocketAddr,
+        deadline: Duration,
+    ) -> Result<Self, NoAnswer> {
+        let connecting = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind((own, 0).into())?;
+            socket.connect(address).await
+        };
+        let stream = timeout(deadline, connecting)
+            .await
+            .map_err(|_| NoAnswer::TimedOut)?
+            .map_err(NoAnswer::Refused)?;
+        Ok(Self::on(stream, deadline))
+    }
+
+    fn on(stream: TcpStream, deadline: Duration) -> Self {
         let _ = stream.set_nodelay(true);
         let (reader, writer) = stream.into_split();
-        Ok(Self {
+        Self {
             reader: BufReader::new(reader),
             writer,
             deadline,
-        })
+        }
     }
 
     /// Sends bytes as they are.

@@ -9,11 +9,17 @@
     reason = "in a test a panic is the report"
 )]
 
+#[path = "behind_dialects/cookies.rs"]
+mod cookies;
 #[path = "behind_dialects/hostile.rs"]
 mod hostile;
 #[path = "behind_dialects/identity.rs"]
 mod identity;
+#[path = "behind_dialects/messages.rs"]
+mod messages;
 #[path = "behind_dialects/refusals.rs"]
 mod refusals;
 #[path = "behind_dialects/scene.rs"]
 mod scene;
+#[path = "behind_dialects/scripted.rs"]
+mod scripted;

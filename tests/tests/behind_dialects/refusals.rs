@@ -1,8 +1,13 @@
 //! What a client sees that may not (R20), as each proxy can relay it.
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
-use harness::{failing_store::FailingStore, raw::Answer, real::printed::Proxy};
+use auth_core::throttle::MAX_REFUSALS;
+use harness::{
+    failing_store::FailingStore,
+    raw::{self, Answer, Connection},
+    real::printed::Proxy,
+};
 
 use crate::scene::{Scene, Setup, unknown_token};
 
@@ -81,5 +86,90 @@ async fn h08_without_a_sidecar_nothing_passes() {
         let (answer, requests) = scene.ask("GET", "/none", &[]).await;
         assert!(requests.is_empty(), "{proxy:?}");
         assert!(answer.status >= 500, "{proxy:?}: {}", answer.status);
+    }
+}
+
+/// A browser that navigates is sent to sign in, a program is told to.
+#[tokio::test]
+async fn c09_a_browser_is_sent_to_sign_in() {
+    let rows = [
+        ("/login", "/login?return_to=/me%3Fx%3D1"),
+        (
+            "https://id.example/in",
+            "https://id.example/in?return_to=/me%3Fx%3D1",
+        ),
+    ];
+    for proxy in Proxy::FORWARD_AUTH {
+        for (login, location) in rows {
+            let setup = Setup {
+                login: Some(login),
+                ..Setup::default()
+            };
+            let Some(scene) = Scene::with(proxy, setup).await else {
+                continue;
+            };
+            let html = [("Accept", "text/html")];
+            let (answer, requests) = scene.ask("GET", "/me?x=1", &html).await;
+            assert_eq!((answer.status, requests.len()), (302, 0), "{proxy:?}");
+            assert_eq!(answer.headers.all("location"), [location], "{proxy:?}");
+            assert_eq!(answer.headers.all("cache-control"), ["no-store"]);
+            for (method, headers) in [("GET", &[][..]), ("POST", &html)] {
+                let (answer, _) = scene.ask(method, "/me", headers).await;
+                let location = answer.header("location");
+                assert_eq!((answer.status, location), (401, None), "{proxy:?} {method}");
+            }
+        }
+    }
+}
+
+/// RFC 6750 section 3: whoever may sign in by a token is told so.
+#[tokio::test]
+async fn r09_a_refusal_names_the_ways_to_sign_in() {
+    for proxy in Proxy::FORWARD_AUTH {
+        let Some(scene) = Scene::start(proxy).await else {
+            continue;
+        };
+        let wrong = format!("Bearer {}", unknown_token(1));
+        let (answer, _) = scene.ask("GET", "/me", &[("Authorization", &wrong)]).await;
+        assert_eq!(answer.status, 401, "{proxy:?}");
+        let challenges = answer.headers.all("www-authenticate");
+        assert!(
+            challenges.iter().any(|it| it.contains("invalid_token")),
+            "{proxy:?}: {challenges:?}"
+        );
+    }
+}
+
+/// Who guesses is told to wait: the client, by its own address, and not who comes by the same proxy
+/// (S-21).
+#[tokio::test]
+async fn s21_who_guesses_is_told_to_wait() {
+    for proxy in Proxy::FORWARD_AUTH {
+        let Some(scene) = Scene::start(proxy).await else {
+            continue;
+        };
+        let connect = |last| {
+            let own = Ipv4Addr::new(127, 0, 0, last);
+            Connection::open_from(own, scene.server.http(), raw::DEADLINE)
+        };
+        let token = unknown_token(1);
+        let guess = format!(
+            "GET /me HTTP/1.1\r\nHost: books.example\r\nAuthorization: Bearer {token}\r\n\r\n"
+        );
+        let mut guessing = connect(2).await.unwrap();
+        for number in 0..=MAX_REFUSALS {
+            guessing.send(guess.as_bytes()).await.unwrap();
+            let answer = guessing.answer(false).await.unwrap();
+            if number < MAX_REFUSALS {
+                assert_eq!(answer.status, 401, "{proxy:?} {number}");
+            } else {
+                assert_refused(proxy, &answer, 429, "limited");
+                assert_eq!(answer.headers.all("retry-after"), ["10"], "{proxy:?}");
+            }
+        }
+        let mut other = connect(3).await.unwrap();
+        other.send(guess.as_bytes()).await.unwrap();
+        let answer = other.answer(false).await.unwrap();
+        assert_eq!(answer.status, 401, "{proxy:?}");
     }
 }

@@ -39,6 +39,7 @@ listen:
   admin: unix:./admin.sock
   forward_auth: { address: "127.0.0.1:PORT", trusted_proxies: [ 127.0.0.1 ], caller: edge, LOGIN }
 store: { memory: {} }
+sessions: { lifetime: 48h, idle: 24h, renew: 6h }
 callers:
   edge: { token_file: ./edge.token, may: [ authorize, session.self ], sign_in: [ local ], claims: [ role ] }
 strategies:
@@ -206,7 +207,8 @@ impl Drop for Scene {
     }
 }
 
-fn folder(setup: &Setup, port: u16) -> TempDir {
+/// The policy file and the token, in a folder of their own.
+pub(crate) fn folder(setup: &Setup, port: u16) -> TempDir {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
 
     let folder = tempfile::tempdir().unwrap();
