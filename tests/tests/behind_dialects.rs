@@ -23,3 +23,5 @@ mod refusals;
 mod scene;
 #[path = "behind_dialects/scripted.rs"]
 mod scripted;
+#[path = "behind_dialects/silence.rs"]
+mod silence;

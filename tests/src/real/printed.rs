@@ -86,9 +86,19 @@ impl Printing<'_> {
         let text = |place: &Place| self.text(proxy, place.http(), &[]);
         match proxy {
             Proxy::Nginx => nginx::start(what, text).await,
-            Proxy::Caddy => caddy::start(caddy::Version::Pinned, what, text).await,
+            Proxy::Caddy => self.start_caddy(caddy::Version::Pinned, what).await,
             Proxy::Traefik => traefik::start(what, |place| self.traefik(place)).await,
             Proxy::Envoy => envoy::start(what, text).await,
         }
+    }
+
+    /// Starts this Caddy.
+    ///
+    /// # Panics
+    ///
+    /// As [`Printing::start`].
+    pub async fn start_caddy(&self, version: caddy::Version, what: &str) -> Option<Server> {
+        let text = |place: &Place| self.text(Proxy::Caddy, place.http(), &[]);
+        caddy::start(version, what, text).await
     }
 }

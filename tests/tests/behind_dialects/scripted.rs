@@ -6,6 +6,7 @@ use std::path::Path;
 use harness::{
     raw::{self, Answer},
     real::{
+        caddy::Version,
         ports::Port,
         printed::{Printing, Proxy},
         server::Server,
@@ -31,6 +32,15 @@ impl Scripted {
         proxy: Proxy,
         script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Option<Self> {
+        Self::on(proxy, Version::Pinned, script).await
+    }
+
+    /// The same, with this Caddy where it is one.
+    pub(crate) async fn on(
+        proxy: Proxy,
+        caddy: Version,
+        script: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Option<Self> {
         let app = App::start(|_| ok()).await;
         let port = Port::free();
         let sidecar = App::start_at(port.address(), script).await;
@@ -40,7 +50,11 @@ impl Scripted {
             policy: &folder.path().join("sidegate.yaml"),
             upstream: app.address(),
         };
-        let server = printing.start(proxy, "answers to forward-auth").await?;
+        let what = "answers to forward-auth";
+        let server = match proxy {
+            Proxy::Caddy => printing.start_caddy(caddy, what).await?,
+            Proxy::Nginx | Proxy::Traefik | Proxy::Envoy => printing.start(proxy, what).await?,
+        };
         Some(Self {
             app,
             _sidecar: sidecar,
