@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{cases::Case, world::World};
 
 pub mod app;
+pub mod behind;
 pub mod command_line;
 pub mod envoy;
 pub mod forward_auth;

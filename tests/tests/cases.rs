@@ -24,6 +24,7 @@ use harness::{
     cases::{self, Case, CaseFile, Refused},
     front::{
         Front,
+        behind::Behind,
         command_line::CommandLine,
         envoy::{Envoy, Form},
         forward_auth::ForwardAuth,
@@ -32,9 +33,13 @@ use harness::{
         library::Library,
         proxy::Proxy,
     },
+    real::{printed::Proxy as Proxied, real_or_left_out},
     story::{self, Answers},
 };
 use sidecar::edge::forward_auth::Dialect;
+
+/// The command under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sidegate-under-test");
 
 /// The ways to ask.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,6 +52,7 @@ enum Way {
     RemoteProxy,
     Envoy(Form),
     CommandLine,
+    Behind(Proxied),
 }
 
 async fn front(way: Way, file: &CaseFile) -> Box<dyn Front> {
@@ -58,9 +64,10 @@ async fn front(way: Way, file: &CaseFile) -> Box<dyn Front> {
         Way::Proxy => Box::new(Proxy::new(file).await),
         Way::RemoteProxy => Box::new(Proxy::remote(file).await),
         Way::Envoy(form) => Box::new(Envoy::new(file, form).await),
-        Way::CommandLine => {
-            let program = PathBuf::from(env!("CARGO_BIN_EXE_sidegate-under-test"));
-            Box::new(CommandLine::new(file, program).await)
+        Way::CommandLine => Box::new(CommandLine::new(file, PathBuf::from(PROGRAM)).await),
+        Way::Behind(proxy) => {
+            let front = Behind::new(file, proxy, Path::new(PROGRAM)).await;
+            Box::new(front.unwrap())
         }
     }
 }
@@ -202,6 +209,34 @@ async fn each_dialect_of_forward_auth_answers_what_it_can_carry_alike() {
 async fn the_reverse_proxy_answers_what_it_can_carry_alike() {
     let carried = hold(Way::Proxy).await;
     assert!(carried >= 120, "only {carried} cases");
+}
+
+/// Holds what goes through a real proxy; at least this many cases do.
+async fn holds_behind(proxy: Proxied, least: usize) {
+    if real_or_left_out(proxy.name(), "the cases through a real proxy").is_some() {
+        let carried = hold(Way::Behind(proxy)).await;
+        assert!(carried >= least, "{proxy:?}: only {carried} cases");
+    }
+}
+
+#[tokio::test]
+async fn nginx_passes_on_what_it_can_carry_alike() {
+    holds_behind(Proxied::Nginx, 320).await;
+}
+
+#[tokio::test]
+async fn caddy_passes_on_what_it_can_carry_alike() {
+    holds_behind(Proxied::Caddy, 320).await;
+}
+
+#[tokio::test]
+async fn traefik_passes_on_what_it_can_carry_alike() {
+    holds_behind(Proxied::Traefik, 320).await;
+}
+
+#[tokio::test]
+async fn envoy_passes_on_what_it_can_carry_alike() {
+    holds_behind(Proxied::Envoy, 320).await;
 }
 
 #[tokio::test]

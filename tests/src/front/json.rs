@@ -38,10 +38,22 @@ pub struct Json {
 impl Json {
     /// A client of a sidecar on the world of a file.
     pub async fn new(file: &CaseFile) -> Self {
+        Self::on(Server::start(file).await)
+    }
+
+    /// A client of this sidecar.
+    #[must_use]
+    pub fn on(server: Server) -> Self {
         Self {
-            server: Server::start(file).await,
+            server,
             client: Client::builder(TokioExecutor::new()).build_http(),
         }
+    }
+
+    /// The sidecar.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
     }
 
     /// Posts a request; the answer, or the reason of the error.

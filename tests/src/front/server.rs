@@ -6,8 +6,11 @@ use auth_core::{
     engine::Engine,
     policy::{settings::Address, source::Document},
 };
-use sidecar::{Sidecar, server::Addresses};
-use tokio::{sync::oneshot, task::JoinHandle};
+use sidecar::{Sidecar, server::Addresses, telemetry::DecisionSeen};
+use tokio::{
+    sync::{broadcast, oneshot},
+    task::JoinHandle,
+};
 
 use crate::{
     cases::CaseFile,
@@ -77,6 +80,7 @@ pub struct Server {
     pub addresses: Addresses,
     /// Its decision point, for its store.
     pub engine: Arc<Engine>,
+    decisions: broadcast::Receiver<Arc<DecisionSeen>>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
 }
@@ -101,6 +105,7 @@ impl Server {
         world.run_afterwards();
         let (stop, stopped) = oneshot::channel();
         let (addresses, engine) = (bound.addresses.clone(), bound.engine());
+        let decisions = bound.decisions();
         let running = tokio::spawn(async move {
             let shutdown = async {
                 let _ = stopped.await;
@@ -111,9 +116,16 @@ impl Server {
             world,
             addresses,
             engine,
+            decisions,
             stop: Some(stop),
             running: Some(running),
         }
+    }
+
+    /// Its decisions from now on.
+    #[must_use]
+    pub fn decisions(&self) -> broadcast::Receiver<Arc<DecisionSeen>> {
+        self.decisions.resubscribe()
     }
 
     /// Drains and stops it.
