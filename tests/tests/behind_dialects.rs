@@ -1,6 +1,6 @@
-//! Behind nginx, Caddy and Traefik, each with the configuration that `sidegate proxy print` writes:
-//! what the app and the client see. One behaviour, all three; where one of them can only do it in
-//! another way, the test says so.
+//! Behind nginx, Caddy, Traefik and Envoy, each with the configuration that `sidegate proxy print`
+//! writes: what the app and the client see. One behaviour, all four; where one of them can only do
+//! it in another way, the test says so.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -21,7 +21,19 @@ pub enum Proxy {
     Envoy,
 }
 
+/// Envoy waits a second before it ends the connection of a request that it cannot read, which is
+/// too long for who sends hundreds.
+fn hurried(envoy: &str) -> String {
+    let manager = "stat_prefix: sidegate\n";
+    assert!(envoy.contains(manager), "{envoy}");
+    let hurried = format!("{manager}          delayed_close_timeout: 0.05s\n");
+    envoy.replacen(manager, &hurried, 1)
+}
+
 impl Proxy {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [Self::Nginx, Self::Caddy, Self::Traefik, Self::Envoy];
+
     /// Those that ask by forward-auth.
     pub const FORWARD_AUTH: [Self; 3] = [Self::Nginx, Self::Caddy, Self::Traefik];
 
@@ -88,7 +100,7 @@ impl Printing<'_> {
             Proxy::Nginx => nginx::start(what, text).await,
             Proxy::Caddy => self.start_caddy(caddy::Version::Pinned, what).await,
             Proxy::Traefik => traefik::start(what, |place| self.traefik(place)).await,
-            Proxy::Envoy => envoy::start(what, text).await,
+            Proxy::Envoy => envoy::start(what, |place| hurried(&text(place))).await,
         }
     }
 

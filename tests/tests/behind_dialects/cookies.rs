@@ -40,7 +40,7 @@ fn sorted(answer: &Answer) -> Vec<&str> {
 
 #[tokio::test]
 async fn r13_a_renewed_cookie_reaches_the_client_beside_the_apps_own() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };
@@ -67,7 +67,7 @@ async fn r13_a_renewed_cookie_reaches_the_client_beside_the_apps_own() {
 
 #[tokio::test]
 async fn r09_a_dead_cookie_is_taken_away_on_an_allow_and_on_a_refusal() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };

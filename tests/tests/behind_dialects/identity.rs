@@ -20,7 +20,7 @@ fn values<'a>(request: &'a Request, name: &str) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn h05_the_app_learns_who_calls() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };
@@ -50,7 +50,7 @@ async fn h05_nobody_is_empty_whatever_the_client_says() {
         ("Sidegate-Outcome", "evil"),
         ("Sidegate-Cookie-1", "evil"),
     ];
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };
@@ -71,7 +71,7 @@ async fn h05_nobody_is_empty_whatever_the_client_says() {
 /// A client's `Connection` takes away no header that the proxy sets.
 #[tokio::test]
 async fn h06_a_client_cannot_have_the_identity_taken_away() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };

@@ -30,14 +30,17 @@ const OURS: [&str; 14] = [
 
 #[tokio::test]
 async fn r26_nothing_of_ours_reaches_the_client() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };
-        scene.app.answer(|_| {
+        // Envoy has Sidegate look at answers, which would take these for a change without a handle.
+        let is_change =
+            move |name: &str| proxy == Proxy::Envoy && name.starts_with("Sidegate-Session-");
+        scene.app.answer(move |_| {
+            let names = OURS.iter().filter(|name| !is_change(name));
             let reply = ok().header("X-Own", "kept");
-            OURS.iter()
-                .fold(reply, |reply, name| reply.header(name, "x"))
+            names.fold(reply, |reply, name| reply.header(name, "x"))
         });
         for (target, status) in [("/public/a", 200), ("/me", 401), ("/nowhere", 403)] {
             let (answer, _) = scene.ask("GET", target, &[]).await;
@@ -55,7 +58,7 @@ async fn r26_nothing_of_ours_reaches_the_client() {
 #[tokio::test]
 async fn bodies_reach_the_app_whole() {
     let large = vec![b'x'; 1_000_000];
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };
@@ -80,7 +83,7 @@ async fn bodies_reach_the_app_whole() {
 
 #[tokio::test]
 async fn heads_and_large_answers_pass() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };
@@ -104,7 +107,7 @@ async fn heads_and_large_answers_pass() {
 
 #[tokio::test]
 async fn a_websocket_opens_where_it_may() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };
@@ -144,7 +147,7 @@ async fn a_websocket_opens_where_it_may() {
 /// Each request is asked about, also on a connection that was allowed something before.
 #[tokio::test]
 async fn h02_a_connection_that_stays_open_is_asked_about_each_time() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };
@@ -166,7 +169,7 @@ async fn h02_a_connection_that_stays_open_is_asked_about_each_time() {
 /// An answer that goes on for long arrives piece by piece.
 #[tokio::test]
 async fn events_arrive_as_they_are_sent() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };

@@ -36,7 +36,7 @@ async fn r20_each_refusal_has_its_status() {
         ("GET", "/me", &two, 400, "invalid"),
         ("GET", "/public/a%2fb", &[], 400, "invalid"),
     ];
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };
@@ -56,7 +56,7 @@ async fn r20_each_refusal_has_its_status() {
 
 #[tokio::test]
 async fn h08_what_cannot_be_decided_is_closed_and_named() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let setup = Setup {
             store: Arc::new(FailingStore),
             ..Setup::default()
@@ -76,7 +76,7 @@ async fn h08_what_cannot_be_decided_is_closed_and_named() {
 
 #[tokio::test]
 async fn h08_without_a_sidecar_nothing_passes() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(mut scene) = Scene::start(proxy).await else {
             continue;
         };
@@ -125,7 +125,7 @@ async fn c09_a_browser_is_sent_to_sign_in() {
 /// RFC 6750 section 3: whoever may sign in by a token is told so.
 #[tokio::test]
 async fn r09_a_refusal_names_the_ways_to_sign_in() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };
@@ -144,7 +144,7 @@ async fn r09_a_refusal_names_the_ways_to_sign_in() {
 /// (S-21).
 #[tokio::test]
 async fn s21_who_guesses_is_told_to_wait() {
-    for proxy in Proxy::FORWARD_AUTH {
+    for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {
             continue;
         };

@@ -37,7 +37,7 @@ listen:
   http: 127.0.0.1:0
   telemetry: 127.0.0.1:0
   admin: unix:./admin.sock
-  forward_auth: { address: "127.0.0.1:PORT", trusted_proxies: [ 127.0.0.1 ], caller: edge, LOGIN }
+  EDGE
 store: { memory: {} }
 sessions: { lifetime: 48h, idle: 24h, renew: 6h }
 callers:
@@ -100,7 +100,7 @@ impl Scene {
     pub(crate) async fn with(proxy: Proxy, setup: Setup) -> Option<Self> {
         let app = App::start(|_| ok()).await;
         let port = Port::free();
-        let folder = folder(&setup, port.number());
+        let folder = folder(proxy, &setup, port.number());
         let policy = folder.path().join("sidegate.yaml");
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
         let bound = Sidecar::builder(&policy)
@@ -208,14 +208,20 @@ impl Drop for Scene {
 }
 
 /// The policy file and the token, in a folder of their own.
-pub(crate) fn folder(setup: &Setup, port: u16) -> TempDir {
+pub(crate) fn folder(proxy: Proxy, setup: &Setup, port: u16) -> TempDir {
     use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
 
     let folder = tempfile::tempdir().unwrap();
     let login = setup.login.map(|login| format!("login: \"{login}\""));
-    let policy = POLICY
-        .replace("PORT", &port.to_string())
-        .replace("LOGIN", &login.unwrap_or_default());
+    let login = login.unwrap_or_default();
+    let edge = match proxy {
+        Proxy::Envoy => format!("envoy: {{ address: \"127.0.0.1:{port}\", caller: edge }}"),
+        Proxy::Nginx | Proxy::Caddy | Proxy::Traefik => format!(
+            "forward_auth: {{ address: \"127.0.0.1:{port}\", trusted_proxies: [ 127.0.0.1 ], \
+             caller: edge, {login} }}"
+        ),
+    };
+    let policy = POLICY.replace("EDGE", &edge);
     std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
     let mut options = std::fs::OpenOptions::new();
     let options = options.create(true).write(true).truncate(true).mode(0o600);
