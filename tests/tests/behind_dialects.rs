@@ -9,6 +9,8 @@
     reason = "in a test a panic is the report"
 )]
 
+#[path = "behind_dialects/apps.rs"]
+mod apps;
 #[path = "behind_dialects/cookies.rs"]
 mod cookies;
 #[path = "behind_dialects/hostile.rs"]

@@ -1,9 +1,14 @@
 //! The shop as small apps in other languages, with no library of ours: `tests/apps`.
 
+use serde_json::json;
+
 use super::{
     folder, root,
     server::{Kind, Launch, Place, Probe, Server},
 };
+
+/// The file that says where the session API is; empty where the app does without.
+const API: &str = "session-api.json";
 
 /// What an app is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +45,25 @@ impl Language {
 /// Panics with the log when it does not start, and under `tests/run` when the language is not
 /// installed.
 pub async fn start(language: Language, what: &str) -> Option<Server> {
+    with(language, what, "").await
+}
+
+/// The same, for a proxy that shows nobody its responses: the app writes sessions by the session
+/// API at this URL, with the token of a caller.
+///
+/// # Panics
+///
+/// As [`start`].
+pub async fn start_with_api(
+    language: Language,
+    what: &str,
+    (url, token): (&str, &str),
+) -> Option<Server> {
+    let api = json!({ "url": url, "token": token }).to_string();
+    with(language, what, &api).await
+}
+
+async fn with(language: Language, what: &str, api: &str) -> Option<Server> {
     let (program, launch): (_, fn(&Place) -> Launch) = match language {
         Language::Python => ("python3", python),
         Language::Node => ("node", node),
@@ -47,11 +71,11 @@ pub async fn start(language: Language, what: &str) -> Option<Server> {
     };
     let kind = Kind {
         program,
-        main: "empty",
+        main: API,
         complete: |_, text| text,
         launch,
     };
-    Server::start(&kind, what, |_| "").await
+    Server::start(&kind, what, |_| api).await
 }
 
 fn python(place: &Place) -> Launch {
@@ -81,6 +105,10 @@ fn script(words: &[&str], file: &str, place: &Place) -> Launch {
     let mut arguments: Vec<_> = words.iter().map(|&word| word.to_owned()).collect();
     let file = root().join("tests/apps").join(file);
     arguments.extend([file.display().to_string(), place.http().to_string()]);
+    let api = place.folder().join(API);
+    if api.metadata().is_ok_and(|file| file.len() > 0) {
+        arguments.push(api.display().to_string());
+    }
     Launch {
         arguments,
         environment: Vec::new(),

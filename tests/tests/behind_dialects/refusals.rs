@@ -25,10 +25,13 @@ fn assert_refused(proxy: Proxy, answer: &Answer, status: u16, outcome: &str) {
     }
 }
 
+/// A request by nobody, and the status and outcome of its refusal.
+type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+
 #[tokio::test]
 async fn r20_each_refusal_has_its_status() {
     let two = [("Authorization", "Bearer sg1_a"), ("X-API-Key", "k")];
-    let rows: [(&str, &str, &[(&str, &str)], u16, &str); 6] = [
+    let rows: [Row<'_>; 6] = [
         ("GET", "/me", &[], 401, "unauthenticated"),
         ("GET", "/admin/users", &[], 401, "unauthenticated"),
         ("GET", "/nowhere", &[], 403, "deny"),

@@ -1,6 +1,8 @@
 //! An app, a proxy that somebody runs already, and a sidecar that it asks.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    io::Write as _, net::SocketAddr, os::unix::fs::OpenOptionsExt as _, path::Path, sync::Arc,
+};
 
 use auth_core::{
     clock::{Clock as _, ManualClock, Timestamp},
@@ -29,7 +31,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_sidegate-under-test");
 
 /// What the app presents to the session API: that of the caller on whose behalf the proxy asks.
-const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
 
 const POLICY: &str = r#"
 listen:
@@ -209,8 +211,6 @@ impl Drop for Scene {
 
 /// The policy file and the token, in a folder of their own.
 pub(crate) fn folder(proxy: Proxy, setup: &Setup, port: u16) -> TempDir {
-    use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _};
-
     let folder = tempfile::tempdir().unwrap();
     let login = setup.login.map(|login| format!("login: \"{login}\""));
     let login = login.unwrap_or_default();
@@ -223,11 +223,16 @@ pub(crate) fn folder(proxy: Proxy, setup: &Setup, port: u16) -> TempDir {
     };
     let policy = POLICY.replace("EDGE", &edge);
     std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
+    write_token(folder.path());
+    folder
+}
+
+/// The token of the caller `edge`, where the policy of this folder has it.
+pub(crate) fn write_token(folder: &Path) {
     let mut options = std::fs::OpenOptions::new();
     let options = options.create(true).write(true).truncate(true).mode(0o600);
-    let mut file = options.open(folder.path().join("edge.token")).unwrap();
+    let mut file = options.open(folder.join("edge.token")).unwrap();
     file.write_all(TOKEN.as_bytes()).unwrap();
-    folder
 }
 
 /// A token that could be one of ours, by its form, and is none.
