@@ -44,13 +44,80 @@ async fn ask_at(
     (point, response)
 }
 
+/// The endpoints, and what their proxies say of the scheme beside what all say.
+const ENDPOINTS: [(&str, &[(&str, &str)]); 4] = [
+    ("/forward-auth", &[]),
+    ("/forward-auth/traefik", &[PROTO]),
+    ("/forward-auth/caddy", &[PROTO]),
+    (
+        "/forward-auth/nginx",
+        &[
+            ("x-original-method", "GET"),
+            ("x-original-host", "books.example"),
+            ("x-original-uri", "/allow"),
+        ],
+    ),
+];
+
 #[tokio::test]
 async fn h04_an_unlisted_peer_is_refused_and_nothing_is_asked() {
-    for peer in ["127.0.0.1:1", "[::1]:1", "11.0.0.1:1"] {
-        let (point, response) = ask(peer, "/allow", &[]).await;
-        assert_eq!(response.status(), 403, "{peer}");
-        assert!(!response.headers().contains_key("sidegate-call"));
-        assert!(point.asked.lock().unwrap().is_empty());
+    for (path, more) in ENDPOINTS {
+        for peer in ["127.0.0.1:1", "[::1]:1", "11.0.0.1:1"] {
+            let (point, response) = ask_at(path, peer, "/allow", more).await;
+            assert_eq!(response.status(), 403, "{path} {peer}");
+            assert!(!response.headers().contains_key("sidegate-call"));
+            assert!(point.asked.lock().unwrap().is_empty());
+        }
+        let (_, response) = ask_at(path, "10.1.2.3:1", "/allow", more).await;
+        assert_eq!(response.status(), 200, "{path}");
+    }
+}
+
+/// It is refused as a mistake of who configured it, also to nginx, which makes a 500 of it.
+#[tokio::test]
+async fn what_a_proxy_leaves_out_is_400_and_nothing_is_asked() {
+    let described = ["method", "host", "uri", "proto"];
+    for (path, said, needs_proto) in [
+        ("/forward-auth", "x-forwarded", false),
+        ("/forward-auth/traefik", "x-forwarded", true),
+        ("/forward-auth/caddy", "x-forwarded", true),
+        ("/forward-auth/nginx", "x-original", false),
+    ] {
+        for left_out in described {
+            let point = Arc::new(Scripted::default());
+            let edge = ForwardAuth::new(Arc::clone(&point), caller(&[Grant::Authorize]), trusted());
+            let peer: SocketAddr = "10.1.2.3:1".parse().unwrap();
+            let mut request = Request::get(path).extension(ConnectInfo(peer));
+            for (what, value) in described
+                .into_iter()
+                .zip(["GET", "b.example", "/allow", "https"])
+            {
+                if what != left_out {
+                    request = request.header(format!("{said}-{what}"), value);
+                }
+            }
+            let request = request.body(Body::empty()).unwrap();
+            let router = router(Arc::new(edge.unwrap()));
+            let response = router.oneshot(request).await.unwrap();
+            let may_lack = left_out == "proto" && !needs_proto;
+            let expected = if may_lack { 200 } else { 400 };
+            assert_eq!(response.status(), expected, "{path} without {left_out}");
+            let asked = point.asked.lock().unwrap().len();
+            assert_eq!(asked, usize::from(may_lack), "{path} without {left_out}");
+        }
+    }
+}
+
+/// No proxy hands over a body, and a length that came with the client's request means none.
+#[tokio::test]
+async fn a_body_is_never_read() {
+    for (path, more) in ENDPOINTS {
+        let more = [more, &[("content-length", "7")]].concat();
+        let (point, response) = ask_at(path, "10.1.2.3:1", "/allow", &more).await;
+        assert_eq!(response.status(), 200, "{path}");
+        let asked = point.asked.lock().unwrap();
+        assert!(asked[0].data_json.is_empty(), "{path}");
+        assert!(!asked[0].data_complete && !asked[0].data_pending, "{path}");
     }
 }
 
