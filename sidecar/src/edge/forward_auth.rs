@@ -122,7 +122,7 @@ impl<D: DecisionPoint> ForwardAuth<D> {
     ) -> Response {
         if !peer.is_some_and(|peer| Network::any_contains(&self.trusted, peer)) {
             let problem = "this peer is no proxy that may ask: list it in `trusted_proxies`";
-            return refused(dialect, StatusCode::FORBIDDEN, problem);
+            return render::as_known(dialect, refused(dialect, StatusCode::FORBIDDEN, problem));
         }
         let deadline = Deadline::of(&MetadataMap::new(), self.max);
         let profile = match deadline.result(self.point.profile(&WireKind::Http)).await {
@@ -133,7 +133,15 @@ impl<D: DecisionPoint> ForwardAuth<D> {
         let client = forwarded::client_in(&dialect.described().client(), headers, &self.trusted);
         let call = match extract::call(dialect, headers, &profile, client, &self.caller.tenant) {
             Ok(call) => call,
-            Err(refusal) => return refused(dialect, refusal.status, &refusal.problem),
+            Err(refusal) => {
+                let response = refused(dialect, refusal.status, &refusal.problem);
+                return match refusal.is_clients {
+                    true => render::as_known(dialect, response),
+                    // A proxy that does not describe a request is told so, whatever it makes of
+                    // that: it is not configured as we printed it.
+                    false => response,
+                };
+            }
         };
         let target = call.target.clone();
         let visitor = render::Visitor {
@@ -151,8 +159,7 @@ impl<D: DecisionPoint> ForwardAuth<D> {
     }
 }
 
-/// A request that was not asked about. A proxy that does not describe it is told so, whatever it
-/// makes of that: it is not configured as we printed it.
+/// A request that was not asked about.
 fn refused(dialect: Dialect, status: StatusCode, problem: &str) -> Response {
     let (number, name) = (status.as_u16(), dialect.as_str());
     tracing::info!(
@@ -161,11 +168,7 @@ fn refused(dialect: Dialect, status: StatusCode, problem: &str) -> Response {
         problem,
         "forward-auth refused"
     );
-    let response = problem::refused(status, problem);
-    match status {
-        StatusCode::BAD_REQUEST => response,
-        _ => render::as_known(dialect, response),
-    }
+    problem::refused(status, problem)
 }
 
 /// A router with an endpoint for each dialect, which take every method; other paths are not there.

@@ -247,3 +247,22 @@ async fn only_browsers_are_sent_to_sign_in() {
         assert_eq!(location, expected, "{more:?}");
     }
 }
+
+/// nginx makes a 500 of a 400, which would be a fault of the server.
+#[tokio::test]
+async fn h01_nginx_is_told_that_the_target_is_invalid() {
+    let point = Arc::new(Scripted::default());
+    let edge = ForwardAuth::new(Arc::clone(&point), caller(&[Grant::Authorize]), trusted());
+    let peer: SocketAddr = "10.1.2.3:1".parse().unwrap();
+    let request = Request::get("/forward-auth/nginx")
+        .header("x-original-method", "GET")
+        .header("x-original-host", "books.example")
+        .header("x-original-uri", &b"/\xff"[..])
+        .extension(ConnectInfo(peer))
+        .body(Body::empty());
+    let router = router(Arc::new(edge.unwrap()));
+    let response = router.oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(response.status(), 403);
+    assert_eq!(response.headers()["sidegate-outcome"], "invalid");
+    assert!(point.asked.lock().unwrap().is_empty());
+}

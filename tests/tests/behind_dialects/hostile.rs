@@ -1,12 +1,21 @@
 //! What tries to get past: no hostile target is allowed, and no header that a client made up
 //! reaches the app under a name of ours (SECURITY H-01 to H-16).
 
+use std::time::Duration;
+
 use harness::{
-    hostile::attack::{Attack, Finding},
+    hostile::{
+        self,
+        attack::{Attack, Finding},
+    },
+    raw,
     real::printed::Proxy,
 };
 
 use crate::scene::Scene;
+
+/// How long to wait for an answer to what never ends.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What a proxy cannot help, and why it does no harm.
 const fn harmless(proxy: Proxy) -> &'static [(&'static str, &'static str)] {
@@ -53,5 +62,31 @@ async fn h05_no_hostile_header_is_believed() {
     for proxy in Proxy::ALL {
         let found = attack(proxy, true).await.unwrap_or_default();
         assert!(found.is_empty(), "{proxy:?}: {found:#?}");
+    }
+}
+
+/// Whoever sends nonsense is told so: it is no fault of the server, that somebody would look into.
+/// What frames a message is for the proxy itself to judge, and 501 is what it says of coding that
+/// nobody knows. Of bombs Sidegate reads no more than it must, so that the proxy may see a connection
+/// that breaks.
+#[tokio::test]
+async fn h13_nonsense_is_no_fault_of_the_server() {
+    let targets = hostile::targets();
+    let targets = targets.iter().map(|it| (&it.name, it.request()));
+    let sets = hostile::header_sets();
+    let sets = sets
+        .iter()
+        .filter(|set| !["framing", "bomb"].contains(&&*set.class));
+    let sets = sets.map(|it| (&it.name, it.request("/public/ok", "sg1_nobody")));
+    let requests: Vec<_> = targets.chain(sets).collect();
+    for proxy in Proxy::ALL {
+        let Some(scene) = Scene::start(proxy).await else {
+            continue;
+        };
+        for (name, request) in &requests {
+            let answer = raw::exchange(scene.server.http(), request, PATIENCE).await;
+            let status = answer.map_or(0, |answer| answer.status);
+            assert!(status < 500 || status == 501, "{proxy:?} {name}: {status}");
+        }
     }
 }

@@ -7,9 +7,13 @@ use harness::{
     failing_store::FailingStore,
     raw::{self, Answer, Connection},
     real::printed::Proxy,
+    recorder::Reply,
 };
 
-use crate::scene::{Scene, Setup, unknown_token};
+use crate::{
+    scene::{Scene, Setup, unknown_token},
+    scripted::{Scripted, allow},
+};
 
 /// A refusal of Sidegate's own, or as nginx can name it.
 fn assert_refused(proxy: Proxy, answer: &Answer, status: u16, outcome: &str) {
@@ -88,7 +92,33 @@ async fn h08_without_a_sidecar_nothing_passes() {
         scene.stop_sidecar().await;
         let (answer, requests) = scene.ask("GET", "/none", &[]).await;
         assert!(requests.is_empty(), "{proxy:?}");
-        assert!(answer.status >= 500, "{proxy:?}: {}", answer.status);
+        let expected = match proxy {
+            Proxy::Nginx | Proxy::Envoy => 503,
+            Proxy::Caddy => 502,
+            Proxy::Traefik => 500,
+        };
+        assert_eq!(answer.status, expected, "{proxy:?}");
+    }
+}
+
+/// nginx has one status for every answer that it cannot read; none of them is an allow.
+#[tokio::test]
+async fn h08_what_nginx_cannot_read_is_closed_and_named() {
+    for (said, status) in [(431, 431), (400, 503), (302, 503), (404, 503), (500, 503)] {
+        let script = move |_: &_| Reply::status(said).header("Location", "/elsewhere");
+        let Some(scene) = Scripted::start(Proxy::Nginx, script).await else {
+            return;
+        };
+        let request = raw::request("GET", "/public/a", "books.example", &[], b"");
+        let (answer, requests) = scene.ask(&request).await;
+        assert_eq!((answer.status, requests.len()), (status, 0), "{said}");
+        assert_eq!(answer.headers.all("cache-control"), ["no-store"], "{said}");
+        assert_eq!(answer.header("location"), None, "{said}");
+        // What the app itself says is not meant.
+        scene.sidecar.answer(|_| allow());
+        scene.app.answer(|_| Reply::status(500).body("of the app"));
+        let (answer, _) = scene.ask(&request).await;
+        assert_eq!((answer.status, &*answer.text()), (500, "of the app"));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::scene::{PROGRAM, Setup, folder, ok};
 /// All of it, running.
 pub(crate) struct Scripted {
     pub(crate) app: App,
-    _sidecar: App,
+    pub(crate) sidecar: App,
     pub(crate) server: Server,
     _folder: TempDir,
     _port: Port,
@@ -57,7 +57,7 @@ impl Scripted {
         };
         Some(Self {
             app,
-            _sidecar: sidecar,
+            sidecar,
             server,
             _folder: folder,
             _port: port,

@@ -15,7 +15,10 @@ pub(super) fn nginx(facts: &Facts) -> Result<String, Failure> {
     let asked = IDENTITY.iter().chain(OTHERS.iter().take(4)).copied();
     let ask = asked
         .map(|name| format!("auth_request_set ${} {};", snake(name), variable(name)))
-        .chain(["auth_request_set $sidegate_retry_after $upstream_http_retry_after;".to_owned()]);
+        .chain([
+            "auth_request_set $sidegate_retry_after $upstream_http_retry_after;".to_owned(),
+            "auth_request_set $sidegate_status $upstream_status;".to_owned(),
+        ]);
     let cleared = |names: &[&str]| {
         let lines = names.iter();
         lines

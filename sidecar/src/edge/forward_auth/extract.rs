@@ -20,12 +20,15 @@ const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
+    /// Whether the client wrote what is refused, and not who configured the proxy.
+    pub(super) is_clients: bool,
     pub(super) problem: String,
 }
 
 fn bad(problem: String) -> Refusal {
     Refusal {
         status: StatusCode::BAD_REQUEST,
+        is_clients: false,
         problem,
     }
 }
@@ -34,6 +37,7 @@ impl From<TooLarge> for Refusal {
     fn from(TooLarge(problem): TooLarge) -> Self {
         Self {
             status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            is_clients: true,
             problem: problem.to_owned(),
         }
     }
@@ -97,7 +101,11 @@ fn the_only<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, Refusal> 
     match std::str::from_utf8(value.as_bytes()) {
         Ok("") => Err(bad(format!("`{name}` is empty"))),
         Ok(text) => Ok(text),
-        Err(_) => Err(bad(format!("`{name}` is no text"))),
+        // A proxy passes on the bytes of a target as the client wrote them.
+        Err(_) => Err(Refusal {
+            is_clients: true,
+            ..bad(format!("`{name}` is no text"))
+        }),
     }
 }
 

@@ -87,6 +87,7 @@ fn what_is_missing_empty_or_twice_is_refused() {
             rest.retain(|(other, _)| *other != name);
             let missing = read(dialect, &rest).unwrap_err();
             assert_eq!(missing.status, 400, "{dialect:?} {name}");
+            assert!(!missing.is_clients, "{dialect:?} {name}");
             assert!(missing.problem.contains(name));
             let twice = read(dialect, &with(dialect, &[(name, value)])).unwrap_err();
             assert!(twice.problem.contains("twice"), "{dialect:?} {name}");
@@ -168,5 +169,17 @@ fn too_much_is_refused_before_it_is_judged() {
         assert_eq!(read(dialect, &token).unwrap_err().status, 431);
         let many = with(dialect, &[("cookie", "a=1"); 17]);
         assert_eq!(read(dialect, &many).unwrap_err().status, 431);
+    }
+}
+
+#[test]
+fn h01_a_target_of_other_bytes_is_the_clients_fault() {
+    for dialect in Dialect::ALL {
+        let mut headers = headers(&good(dialect));
+        let target = axum::http::HeaderValue::from_bytes(b"/\xff").unwrap();
+        headers.insert(good(dialect)[2].0, target);
+        let read = call(dialect, &headers, &profile(), None, &Tenant::default());
+        let refusal = read.unwrap_err();
+        assert_eq!((refusal.status.as_u16(), refusal.is_clients), (400, true));
     }
 }
