@@ -106,7 +106,23 @@ impl Facts {
                 "`{key}.trusted_proxies` does not name {own}, from where this proxy will ask"
             ));
         }
+        self.warn_of_cors();
         Ok(*address)
+    }
+
+    /// A preflight is answered with headers of ours, and forward-auth knows an answer only as a
+    /// refusal; nor does an allow take headers back to the client.
+    fn warn_of_cors(&self) {
+        let operations = self.policy.apps.all.iter().flat_map(|app| &app.operations);
+        let with_cors = operations.filter(|operation| operation.cors.is_some());
+        let names: Vec<_> = with_cors.map(|it| format!("`{}`", it.name)).collect();
+        if !names.is_empty() {
+            output::say(&format!(
+                "`cors` of {} has no effect here: pages of other origins are refused, since \
+                 this proxy relays no answer to their preflight. Envoy and `listen.proxy` do",
+                names.join(", ")
+            ));
+        }
     }
 
     /// Where Envoy asks.

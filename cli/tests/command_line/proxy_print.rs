@@ -1,0 +1,143 @@
+//! `sidegate proxy print`: what it needs, and what it says of what a proxy cannot do. That the
+//! configurations work is shown behind the real proxies.
+
+use tempfile::TempDir;
+
+use crate::run::{Ran, run};
+
+const CALLERS: &str = r#"
+callers: { edge: { uid: 4711, may: [ authorize, session.self ] } }
+strategies: [ { cookie: { name: __Host-own } } ]
+app: shop
+"#;
+
+const FORWARD_AUTH: &str =
+    "forward_auth: { address: 127.0.0.1:7483, trusted_proxies: [ 127.0.0.1 ], caller: edge }";
+
+fn shop(listen: &str, operations: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let policy = format!(
+        "listen: {{ grpc: 127.0.0.1:7480, {listen} }}\n{CALLERS}operations: {{ {operations} }}\n"
+    );
+    std::fs::write(dir.path().join("sidegate.yaml"), policy).unwrap();
+    dir
+}
+
+fn print(dir: &TempDir, words: &[&str]) -> Ran {
+    run(dir.path(), &[&["proxy", "print"], words].concat())
+}
+
+#[test]
+fn a_configuration_names_where_it_listens_where_it_asks_and_the_app() {
+    let envoy = "envoy: { address: 127.0.0.1:7484, caller: edge }";
+    let dir = shop(&format!("{FORWARD_AUTH}, {envoy}"), "me: { http: GET /me }");
+    for (proxy, asks) in [
+        ("nginx", "127.0.0.1:7483"),
+        ("caddy", "127.0.0.1:7483"),
+        ("traefik", "127.0.0.1:7483"),
+        ("envoy", "port_value: 7484"),
+    ] {
+        let places = [
+            "--listen=127.0.0.1:8123",
+            "--upstream=http://127.0.0.1:3123",
+        ];
+        let ran = print(&dir, &[&[proxy], &places[..]].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{proxy}");
+        for part in [asks, "8123", "3123"] {
+            assert!(ran.stdout.contains(part), "{proxy}: {part}\n{}", ran.stdout);
+        }
+        let is_filled = !ran.stdout.contains("@LISTEN@") && !ran.stdout.contains("@SIDEGATE@");
+        assert!(is_filled, "{proxy}:\n{}", ran.stdout);
+    }
+}
+
+#[test]
+fn traefik_is_told_which_cookies_are_ours() {
+    let dir = shop(FORWARD_AUTH, "me: { http: GET /me }");
+    let ran = print(&dir, &["traefik", "--part=dynamic"]);
+    let cookies = r#"addAuthCookiesToResponse: [ "__Host-own" ]"#;
+    assert!(ran.stdout.contains(cookies), "{}", ran.stdout);
+}
+
+#[test]
+fn what_is_missing_is_named_with_what_to_write() {
+    let socket = "forward_auth: { address: \"unix:./f.sock\", trusted_proxies: [ 127.0.0.1 ], caller: edge }";
+    let any_port =
+        "forward_auth: { address: 127.0.0.1:0, trusted_proxies: [ 127.0.0.1 ], caller: edge }";
+    let rows: [(&str, &[&str], i32, &[&str]); 7] = [
+        (
+            "",
+            &["nginx"],
+            3,
+            &["`listen.forward_auth`", "add `forward_auth:"],
+        ),
+        (
+            FORWARD_AUTH,
+            &["envoy"],
+            3,
+            &["`listen.envoy`", "add `envoy:"],
+        ),
+        (any_port, &["caddy"], 3, &["any free port", "write a port"]),
+        (
+            socket,
+            &["nginx"],
+            3,
+            &["unix socket", "write an IP address"],
+        ),
+        (
+            FORWARD_AUTH,
+            &["nginx", "--part=static"],
+            2,
+            &["leave `--part` out"],
+        ),
+        (
+            FORWARD_AUTH,
+            &["nginx", "--upstream=http://a/b"],
+            2,
+            &["names no app"],
+        ),
+        (
+            FORWARD_AUTH,
+            &["nginx", "--upstream=http://a;b"],
+            2,
+            &["names no app"],
+        ),
+    ];
+    for (listen, words, code, says) in rows {
+        let ran = print(&shop(listen, "me: { http: GET /me }"), words);
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (code, ""),
+            "{words:?}: {ran:?}"
+        );
+        for part in says {
+            assert!(
+                ran.stderr.contains(part),
+                "{words:?}: {part}\n{}",
+                ran.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_proxy_cannot_do_is_said_beside_the_configuration() {
+    let elsewhere =
+        "forward_auth: { address: 127.0.0.1:7483, trusted_proxies: [ 192.0.2.1 ], caller: edge }";
+    let cors = "items: { http: GET /items, cors: { origins: [ \"https://web.example\" ] } }";
+    for (listen, operations, says) in [
+        (
+            elsewhere,
+            "me: { http: GET /me }",
+            "does not name 127.0.0.1",
+        ),
+        (FORWARD_AUTH, cors, "`cors` of `items` has no effect here"),
+    ] {
+        for proxy in ["nginx", "caddy", "traefik"] {
+            let ran = print(&shop(listen, operations), &[proxy]);
+            assert_eq!(ran.code, 0, "{proxy}: {ran:?}");
+            assert!(ran.stderr.contains(says), "{proxy}: {}", ran.stderr);
+            assert!(!ran.stdout.contains(says), "{proxy}");
+        }
+    }
+}
