@@ -196,3 +196,43 @@ async fn events_arrive_as_they_are_sent() {
         }
     }
 }
+
+/// HTTP/2 in a tunnel would bring requests that nobody is asked about, past every decision: an app
+/// that speaks it never gets to know that a client wants to.
+#[tokio::test]
+async fn h02_no_tunnel_opens_for_requests_that_nobody_is_asked_about() {
+    let asked = [
+        "Upgrade: h2c",
+        "Upgrade: H2C",
+        "Upgrade: HTTP/2.0",
+        "Upgrade: websocket, h2c",
+        "Upgrade: h2c, websocket",
+        "Upgrade: h2c\r\nUpgrade: websocket",
+        "Upgrade: websocket\r\nUpgrade: h2c",
+    ];
+    for proxy in Proxy::ALL {
+        let Some(scene) = Scene::start(proxy).await else {
+            continue;
+        };
+        scene.app.answer(|request| match request.header("upgrade") {
+            Some(protocol) => Reply::upgrade(protocol),
+            None => ok(),
+        });
+        for lines in asked {
+            let request = format!(
+                "GET /public/a HTTP/1.1\r\nHost: books.example\r\n\
+                 Connection: Upgrade, HTTP2-Settings\r\n{lines}\r\n\
+                 HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"
+            );
+            let address = scene.server.http();
+            let mut client = Connection::open(address, raw::DEADLINE).await.unwrap();
+            client.send(request.as_bytes()).await.unwrap();
+            let _ = client.head().await;
+            for request in scene.app.take() {
+                let told = request.headers.all("upgrade").concat().to_lowercase();
+                let is_http = told.contains("h2") || told.contains("http");
+                assert!(!is_http, "{proxy:?} `{lines}`: {told}");
+            }
+        }
+    }
+}

@@ -198,14 +198,28 @@ pub(super) fn backward(received: &HeaderMap) -> HeaderMap {
     sent
 }
 
-/// The protocol that a request or response of HTTP/1.1 changes to.
+/// The protocol that a request or response of HTTP/1.1 changes to. Not another HTTP, nor one of
+/// several: in a tunnel, whoever made it could ask for what nobody decides (H-02).
 pub(super) fn upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {
     let asked = version == Version::HTTP_11 && connection_names(headers).contains(&header::UPGRADE);
     let mut protocols = headers.get_all(header::UPGRADE).iter();
     match (protocols.next(), protocols.next()) {
-        (Some(protocol), None) if asked => Some(protocol.clone()),
+        (Some(protocol), None) if asked && !may_be_http(protocol) => Some(protocol.clone()),
         _ => None,
     }
+}
+
+fn may_be_http(protocol: &HeaderValue) -> bool {
+    let bytes = protocol.as_bytes().trim_ascii();
+    let begins_with = |name: &[u8]| {
+        let start = bytes.get(..name.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(name))
+    };
+    // TLS would hide what is in it.
+    bytes.contains(&b',')
+        || [&b"h2"[..], b"h3", b"http", b"tls"]
+            .into_iter()
+            .any(begins_with)
 }
 
 #[cfg(test)]
@@ -351,5 +365,26 @@ mod tests {
         assert!(upgrade(Version::HTTP_2, &headers(&both)).is_none());
         assert!(upgrade(Version::HTTP_11, &headers(&both[1..])).is_none());
         assert!(upgrade(Version::HTTP_11, &headers(&both[..1])).is_none());
+    }
+
+    #[test]
+    fn h02_no_tunnel_is_made_for_another_http() {
+        for (protocols, is_tunnel) in [
+            (&["websocket"][..], true),
+            (&["SPDY/3.1"], true),
+            (&["h2c"], false),
+            (&["H2C"], false),
+            (&["HTTP/2.0"], false),
+            (&["TLS/1.3"], false),
+            (&["websocket, h2c"], false),
+            (&["websocket", "h2c"], false),
+        ] {
+            let mut asked = headers(&[("connection", "upgrade")]);
+            for protocol in protocols {
+                asked.append("upgrade", protocol.parse().unwrap());
+            }
+            let tunnel = upgrade(Version::HTTP_11, &asked);
+            assert_eq!(tunnel.is_some(), is_tunnel, "{protocols:?}");
+        }
     }
 }
