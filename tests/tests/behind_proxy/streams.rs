@@ -125,6 +125,26 @@ async fn an_upgrade_becomes_a_tunnel_for_those_who_may() {
     assert_eq!(client.head().await.unwrap().status, 401);
 }
 
+/// HTTP/2 in a tunnel would bring requests that nobody is asked about.
+#[tokio::test]
+async fn h02_no_tunnel_opens_for_another_http() {
+    let scene = Scene::start().await;
+    for protocol in ["h2c", "HTTP/2.0", "websocket, h2c"] {
+        let request = format!(
+            "GET /public/x HTTP/1.1\r\n{HEAD}Connection: Upgrade, HTTP2-Settings\r\n\
+             Upgrade: {protocol}\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"
+        );
+        let mut client = Connection::open(scene.proxy, raw::DEADLINE).await.unwrap();
+        client.send(request.as_bytes()).await.unwrap();
+        let head = client.head().await.unwrap();
+        assert_eq!(head.status, 200, "{protocol}");
+        let requests = scene.app.take();
+        for name in ["upgrade", "http2-settings"] {
+            assert_eq!(requests[0].header(name), None, "{protocol}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn connections_to_the_app_are_kept_and_used_again() {
     let scene = Scene::start().await;
