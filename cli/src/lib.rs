@@ -7,6 +7,7 @@
 //! - [`connect`]: how a running Sidegate is found.
 //! - [`cases`]: calls with the answers that a policy should give.
 //! - [`decide`]: deciding from a file, with no server.
+//! - [`attack`]: hostile requests through a deployed proxy.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +20,7 @@ use std::{
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 pub mod args;
+pub mod attack;
 pub mod cases;
 pub mod command;
 pub mod connect;

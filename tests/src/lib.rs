@@ -3,7 +3,7 @@
 //! - [`cases`]: the form of the case files in `tests/cases`.
 //! - [`world`]: what a file of cases takes for granted: policy, databases, sessions, clock.
 //! - [`front`]: the ways to ask, each of which must answer every case alike (R19).
-//! - [`hostile`]: the hostile requests of `tests/hostile`.
+//! - [`hostile`]: the hostile requests of `sidegate proxy attack`, for the edges of the tests.
 //! - [`story`]: running a case against a front.
 //! - [`real`]: programs of others that `tests/run` installs, and how they are started.
 //! - [`raw`]: a client that sends exactly the bytes it is given.
@@ -23,9 +23,10 @@ pub mod cases;
 pub mod failing_store;
 pub mod front;
 pub mod hostile;
-pub mod raw;
 pub mod real;
 pub mod recorder;
 pub mod shop;
 pub mod story;
 pub mod world;
+
+pub use cli::attack::raw;

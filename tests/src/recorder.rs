@@ -27,7 +27,7 @@ pub mod reply;
 
 pub use reply::Reply;
 
-use crate::raw::wire::{self, Framing, Headers, latin1};
+use cli::attack::wire::{self, Framing, Headers, latin1};
 
 /// Of a body, this much is kept.
 const BODY_KEPT: usize = 1024 * 1024;

@@ -1,15 +1,15 @@
-//! Sends the hostile requests through an edge to an app that records what reached it.
+//! Sends the hostile requests through an edge to the recording app.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
-use super::{HOST, HeaderSet, OnOpen, header_sets, targets};
-use crate::{
-    raw::{self, NoAnswer},
-    recorder::{App, Request},
+pub use cli::attack::judge::{Finding, names};
+use cli::attack::{
+    corpus::Malformed,
+    judge::{self, Seen, Witness},
 };
 
-/// How long an edge may take for one of them. Some have no end, and an edge waits for it.
-const DEADLINE: Duration = Duration::from_secs(3);
+use super::HOST;
+use crate::recorder::App;
 
 /// An edge in front of an app, of which `open` is open to anyone, and `closed` is not for the
 /// subject of `session`.
@@ -27,134 +27,48 @@ pub struct Attack<'a> {
     pub closed: &'a str,
 }
 
-/// A hostile request that got further than it may.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// The name of the case.
-    pub name: String,
-    /// What happened.
-    pub what: String,
-}
-
 impl Attack<'_> {
-    /// Sends every target. What reached the app was allowed, and is a finding; so is an edge that
-    /// does not pass an honest request before and after.
+    /// Sends every target, and gives those that reached the app.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the corpus cannot be read.
     pub async fn targets(&self) -> Vec<Finding> {
-        let mut findings = self.honest("before the targets").await;
-        for target in targets() {
-            let outcome = self.ask(&target.request()).await;
-            findings.extend(self.reached().first().map(|request| {
-                found(
-                    &target.name,
-                    format!("reached the app as `{}`", shown(&request.target)),
-                )
-            }));
-            if matches!(outcome, Err(NoAnswer::TimedOut)) {
-                findings.push(found(&target.name, "got no answer".to_owned()));
-            }
-        }
-        findings.extend(self.honest("after the targets").await);
-        findings
+        self.whole().targets().await.unwrap()
     }
 
     /// Sends every set of headers to the closed target and to the open one.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the corpus cannot be read.
     pub async fn header_sets(&self) -> Vec<Finding> {
-        let mut findings = self.honest("before the headers").await;
-        for set in header_sets() {
-            let _ = self.ask(&set.request(self.closed, self.session)).await;
-            // An edge that gives up on a broken body answers before the app has seen its request,
-            // which then comes only now: the one to the open target, of the set before.
-            if self.reached().iter().any(|it| it.target != self.open) {
-                findings.push(found(
-                    &set.name,
-                    "reached the app on a closed target".to_owned(),
-                ));
-            }
-            let _ = self.ask(&set.request(self.open, self.session)).await;
-            let problem = self.problem(&set, &self.reached());
-            findings.extend(problem.map(|what| found(&set.name, what)));
-        }
-        findings.extend(self.honest("after the headers").await);
-        findings
+        self.whole().header_sets().await.unwrap()
     }
 
-    /// What is wrong with what reached the app when the set was sent to the open target.
-    fn problem(&self, set: &HeaderSet, reached: &[Request]) -> Option<String> {
-        if set.on_open == OnOpen::Refused && !reached.is_empty() {
-            return Some("is an invalid request and reached the app".to_owned());
+    fn whole(&self) -> judge::Attack<'_, App> {
+        judge::Attack {
+            edge: self.edge,
+            app: self.app,
+            host: HOST,
+            session: self.session,
+            open: self.open,
+            closed: self.closed,
         }
-        if reached.len() > 1 {
-            return Some("reached the app as several requests".to_owned());
-        }
-        let request = reached.first()?;
-        if request.target != self.open || request.method != set.method {
-            return Some(format!(
-                "became `{} {}`",
-                request.method,
-                shown(&request.target)
-            ));
-        }
-        let lines = request.headers.lines().iter();
-        let mut lines = lines.chain(request.trailers.lines());
-        let spoofed = lines.find(|(name, value)| {
-            // A line that is folded or has no colon has no name, and is read by its text.
-            let name = if name.is_empty() { value } else { name };
-            is_ours(name) && value.contains(&set.marker)
+    }
+}
+
+impl Witness for App {
+    type Silent = Malformed;
+
+    async fn take(&self) -> Result<Vec<Seen>, Malformed> {
+        let requests = Self::take(self).into_iter();
+        let seen = requests.map(|request| Seen {
+            method: request.method,
+            target: request.target,
+            headers: request.headers,
+            trailers: request.trailers,
         });
-        spoofed.map(|(name, value)| format!("brought `{name}: {}` to the app", shown(value)))
+        Ok(seen.collect())
     }
-
-    /// An edge that refuses everything would survive every attack.
-    async fn honest(&self, when: &str) -> Vec<Finding> {
-        let _ = self.reached();
-        let _ = self
-            .ask(&raw::request("GET", self.open, HOST, &[], b""))
-            .await;
-        match self.reached().as_slice() {
-            [one] if one.target == self.open => Vec::new(),
-            _ => vec![found(
-                "honest",
-                format!("an honest request did not pass {when}"),
-            )],
-        }
-    }
-
-    async fn ask(&self, request: &[u8]) -> Result<raw::Answer, NoAnswer> {
-        raw::exchange(self.edge, request, DEADLINE).await
-    }
-
-    fn reached(&self) -> Vec<Request> {
-        self.app.take()
-    }
-}
-
-/// The names of the cases that got through.
-#[must_use]
-pub fn names(findings: &[Finding]) -> BTreeSet<&str> {
-    findings
-        .iter()
-        .map(|finding| finding.name.as_str())
-        .collect()
-}
-
-/// A name of ours under any spelling.
-fn is_ours(name: &str) -> bool {
-    name.trim_start()
-        .to_ascii_lowercase()
-        .starts_with("sidegate")
-}
-
-fn found(name: &str, what: String) -> Finding {
-    Finding {
-        name: name.to_owned(),
-        what,
-    }
-}
-
-/// Not a mebibyte of it.
-fn shown(text: &str) -> String {
-    text.chars()
-        .take(120)
-        .flat_map(char::escape_default)
-        .collect()
 }

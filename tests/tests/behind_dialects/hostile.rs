@@ -74,10 +74,15 @@ async fn h13_nonsense_is_no_fault_of_the_server() {
     let is_left_out = |class: &str| ["framing", "bomb", "overlong"].contains(&class);
     let targets = hostile::targets();
     let targets = targets.iter().filter(|it| !is_left_out(&it.class));
-    let targets = targets.map(|it| (&it.name, it.request()));
+    let targets = targets.map(|it| (&it.name, it.request(hostile::HOST)));
     let sets = hostile::header_sets();
     let sets = sets.iter().filter(|it| !is_left_out(&it.class));
-    let sets = sets.map(|it| (&it.name, it.request("/public/ok", "sg1_nobody")));
+    let sets = sets.map(|it| {
+        (
+            &it.name,
+            it.request(hostile::HOST, "/public/ok", "sg1_nobody"),
+        )
+    });
     let requests: Vec<_> = targets.chain(sets).collect();
     for proxy in Proxy::ALL {
         let Some(scene) = Scene::start(proxy).await else {

@@ -51,7 +51,7 @@ async fn h16_no_hostile_target_is_allowed() {
         };
         let mut told = String::new();
         for target in hostile::targets() {
-            let (status, requests) = reached(&scene, &target.request()).await;
+            let (status, requests) = reached(&scene, &target.request(hostile::HOST)).await;
             if !requests.is_empty() || status.is_some_and(|status| status < 400) {
                 let _ = writeln!(told, "{}: {status:?}, {}", target.name, target.why);
             }
@@ -100,11 +100,13 @@ async fn h16_no_hostile_header_is_believed() {
         let session = cookie.split_once('=').unwrap().1;
         let mut told = String::new();
         for set in hostile::header_sets() {
-            let (status, requests) = reached(&scene, &set.request(CLOSED, session)).await;
+            let (status, requests) =
+                reached(&scene, &set.request(hostile::HOST, CLOSED, session)).await;
             if !requests.is_empty() {
                 let _ = writeln!(told, "{} on {CLOSED}: {status:?}, {}", set.name, set.why);
             }
-            let (status, requests) = reached(&scene, &set.request(OPEN, session)).await;
+            let (status, requests) =
+                reached(&scene, &set.request(hostile::HOST, OPEN, session)).await;
             if let Some(fault) = fault(&set, &requests) {
                 let _ = writeln!(told, "{} on {OPEN}: {status:?}, {fault}", set.name);
             }

@@ -16,7 +16,7 @@ pub struct Headers(Vec<(String, String)>);
 
 impl Headers {
     /// Takes lines apart at the first colon. A line without one, and a folded line, has an empty
-    /// name and is kept whole as value, so that a test sees it.
+    /// name and is kept whole as value, so that whoever looks sees it.
     #[must_use]
     pub fn parse(lines: &[Vec<u8>]) -> Self {
         let parsed = lines.iter().map(|line| {
@@ -71,7 +71,7 @@ pub fn latin1(bytes: &[u8]) -> String {
 
 /// Why a head could not be read.
 #[derive(Debug)]
-pub(crate) enum HeadError {
+pub enum HeadError {
     /// The stream ended within it. Holds what had come.
     Closed(Vec<u8>),
     /// It does not end.
@@ -79,7 +79,11 @@ pub(crate) enum HeadError {
 }
 
 /// Reads lines until an empty one, without their ends; `None` at the end of the stream.
-pub(crate) async fn read_head(
+///
+/// # Errors
+///
+/// Returns [`HeadError`] when the head does not end.
+pub async fn read_head(
     reader: &mut (impl AsyncBufRead + Unpin),
 ) -> Result<Option<Vec<Vec<u8>>>, HeadError> {
     let (mut lines, mut size) = (Vec::new(), 0);
@@ -114,21 +118,28 @@ pub(crate) async fn read_head(
 
 /// How a body ends.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Framing {
+pub enum Framing {
+    /// After so many bytes.
     Length(u64),
+    /// With a chunk of no length.
     Chunked,
+    /// With the connection.
     ToEnd,
 }
 
 impl Framing {
-    pub(crate) fn of_answer(status: u16, headers: &Headers, to_head_request: bool) -> Self {
+    /// That of the answer to a request.
+    #[must_use]
+    pub fn of_answer(status: u16, headers: &Headers, to_head_request: bool) -> Self {
         if to_head_request || status < 200 || status == 204 || status == 304 {
             return Self::Length(0);
         }
         Self::named(headers).unwrap_or(Self::ToEnd)
     }
 
-    pub(crate) fn of_request(headers: &Headers) -> Self {
+    /// That of a request.
+    #[must_use]
+    pub fn of_request(headers: &Headers) -> Self {
         Self::named(headers).unwrap_or(Self::Length(0))
     }
 
@@ -144,7 +155,7 @@ impl Framing {
 
 /// Reads a body; `None` when no byte comes within the deadline. Gives the trailers, and whether
 /// the body ended as announced.
-pub(crate) async fn read_body(
+pub async fn read_body(
     reader: &mut (impl AsyncBufRead + Unpin),
     framing: Framing,
     deadline: Duration,
@@ -226,7 +237,7 @@ async fn pass(
             return Some(false);
         }
         let take = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        sink(&buffer[..take]);
+        sink(buffer.get(..take).unwrap_or_default());
         reader.consume(take);
         left -= take as u64;
     }

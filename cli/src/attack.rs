@@ -1,0 +1,10 @@
+//! Hostile requests through a deployed proxy: what may never reach the app behind it.
+//!
+//! - [`corpus`]: the requests, as data, and what is right for each.
+//! - [`judge`]: sends them and says which got further than they may.
+//! - [`raw`]: a client that sends exactly the bytes it is given; [`wire`] below it.
+
+pub mod corpus;
+pub mod judge;
+pub mod raw;
+pub mod wire;
