@@ -24,7 +24,7 @@ callers:
 strategies:
   - bearer: { opaque: true }
   - api_key: { header: x-api-key }
-  - cookie: { name: __Host-session }
+  - cookie: { name: __Host-session COOKIE }
 app: shop
 claims: { role: string }
 attributes: { theme: string }
@@ -69,10 +69,16 @@ impl Scene {
 
     /// The same, with the app at another address than that of the recording one.
     pub(crate) async fn before(app: App, upstream: SocketAddr, more: &str) -> Self {
+        Self::of(app, upstream, more, "").await
+    }
+
+    /// The same, with these further keys of the cookie, after a comma.
+    pub(crate) async fn of(app: App, upstream: SocketAddr, more: &str, cookie: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let policy = POLICY
             .replace("UPSTREAM", &upstream.to_string())
-            .replace("MORE", more);
+            .replace("MORE", more)
+            .replace("COOKIE", cookie);
         let path = folder.path().join("sidegate.yaml");
         std::fs::write(&path, policy).unwrap();
         let bound = Sidecar::builder(path).bind().await.unwrap();
