@@ -11,6 +11,7 @@ pub mod builder;
 pub mod config;
 pub mod drain;
 pub mod edge;
+mod first_bytes;
 pub mod identify;
 pub mod issuer_keys;
 pub mod jwks_fetch;

@@ -17,6 +17,8 @@ mod http2;
 mod messages;
 #[path = "behind_proxy/refusals.rs"]
 mod refusals;
+#[path = "behind_proxy/robust.rs"]
+mod robust;
 #[path = "behind_proxy/scene.rs"]
 mod scene;
 #[path = "behind_proxy/streams.rs"]

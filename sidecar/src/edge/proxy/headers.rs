@@ -198,6 +198,18 @@ pub(super) fn backward(received: &HeaderMap) -> HeaderMap {
     sent
 }
 
+/// The trailers that an answer of HTTP/1.1 announces, as far as they go on: none else is sent.
+pub(super) fn announced(received: &HeaderMap) -> Option<HeaderValue> {
+    let lines = received.get_all(header::TRAILER).iter();
+    let names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    let names = names.filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok());
+    let kept: Vec<_> = names
+        .filter(|name| !is_hop_by_hop(name) && !identity::is_ours(name.as_str()))
+        .collect();
+    let kept: Vec<_> = kept.iter().map(HeaderName::as_str).collect();
+    (!kept.is_empty()).then(|| HeaderValue::try_from(kept.join(", ")).ok())?
+}
+
 /// The protocol that a request or response of HTTP/1.1 changes to. Not another HTTP, nor one of
 /// several: in a tunnel, whoever made it could ask for what nobody decides (H-02).
 pub(super) fn upgrade(version: Version, headers: &HeaderMap) -> Option<HeaderValue> {

@@ -31,6 +31,9 @@ impl<D: DecisionPoint> Proxy<D> {
             Err(closed) => return *closed,
         };
         let mut headers = headers::backward(&parts.headers);
+        if let Some(announced) = headers::announced(&parts.headers) {
+            headers.insert(header::TRAILER, announced);
+        }
         if !deliver(answer, &written, &mut headers) {
             tracing::error!("an update cannot be delivered");
             return problem::failed();
