@@ -4,6 +4,7 @@ pub mod body;
 pub mod extract;
 pub mod forwarded;
 pub mod identity;
+pub mod overrides;
 pub mod problem;
 pub mod refuse;
 pub mod write_back;

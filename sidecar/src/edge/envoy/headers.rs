@@ -5,7 +5,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::CONTENT_TYPE}
 use proto::envoy::service::auth::v3::HttpRequest;
 
 use super::extract::Refusal;
-use crate::{edge::http::identity, serve};
+use crate::{
+    edge::http::{identity, overrides::is_override},
+    serve,
+};
 
 /// What names that are no header begin with: Envoy lists `:path` and its like among them.
 const PSEUDO: char = ':';
@@ -61,14 +64,19 @@ pub(super) fn read(http: &HttpRequest) -> Result<HeaderMap, Refusal> {
     Ok(headers)
 }
 
-/// The client's own headers of names of ours that an allow does not write over: aliases (H-06), and
-/// those that only apps send.
+/// What the app must not receive of the client's own headers: those of names of ours that an allow
+/// does not write over, which are aliases (H-06) and what only apps send; and those by which an app
+/// would take another method or path than the one decided (H-10).
 pub(super) fn to_remove(headers: &HeaderMap) -> Vec<String> {
     headers
         .keys()
+        .filter(|name| is_override(name) || is_unwritten(name.as_str()))
         .map(HeaderName::as_str)
-        .filter(|name| identity::is_ours(name))
-        .filter(|name| !identity::WRITTEN.iter().any(|written| written == name))
         .map(str::to_owned)
         .collect()
+}
+
+/// Whether a name is one of ours that an allow does not write over.
+fn is_unwritten(name: &str) -> bool {
+    identity::is_ours(name) && !identity::WRITTEN.iter().any(|written| written == name)
 }

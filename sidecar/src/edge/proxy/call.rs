@@ -8,7 +8,7 @@ use auth_core::{
     session::Tenant,
     wire::{self, Call, Deliverable, Peer, SessionView, WireKind},
 };
-use http::{HeaderMap, HeaderName, Method, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, Method, StatusCode, Version, header, request::Parts};
 
 use crate::edge::http::{
     extract::{self, TooLarge},
@@ -176,31 +176,4 @@ fn authority(request: &Parts) -> Result<String, Refusal> {
         (None, Some(host)) => Ok(host.to_owned()),
         (None, None) => Err(Refusal::bad("`host` is missing")),
     }
-}
-
-/// Whether a header asks the app to act on another method or path than the one that was decided
-/// (H-10).
-pub(super) fn is_override(name: &HeaderName) -> bool {
-    let plain: String = name
-        .as_str()
-        .chars()
-        .map(|mark| {
-            if mark.is_ascii_alphanumeric() {
-                mark
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    matches!(
-        &*plain,
-        "x-http-method-override"
-            | "x-http-method"
-            | "x-method-override"
-            | "x-original-url"
-            | "x-original-uri"
-            | "x-original-method"
-            | "x-original-host"
-            | "x-rewrite-url"
-    )
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use auth_core::{decision_point::WireProfile, wire::CredentialSource};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
-use super::call::{Client, is_override};
-use crate::edge::http::{forwarded, identity};
+use super::call::Client;
+use crate::edge::http::{forwarded, identity, overrides::is_override};
 
 const VIA: HeaderValue = HeaderValue::from_static("1.1 sidegate");
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");

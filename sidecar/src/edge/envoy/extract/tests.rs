@@ -155,6 +155,25 @@ fn h06_a_clients_own_names_of_ours_are_listed_for_removal_unless_they_are_writte
 }
 
 #[test]
+fn h10_headers_that_name_another_method_or_path_are_listed_for_removal() {
+    for form in FORMS {
+        let headers = [
+            ("x-http-method-override", "DELETE"),
+            ("x_original_url", "/admin"),
+            ("x-original-path", "mine"),
+        ];
+        let asked = asked(request(form, &headers), &[]).unwrap();
+        let mut names = asked.remove.headers;
+        names.sort();
+        assert_eq!(
+            names,
+            ["x-http-method-override", "x_original_url"],
+            "{form:?}"
+        );
+    }
+}
+
+#[test]
 fn a_call_is_grpc_by_method_and_content_type() {
     use WireKind::{Grpc, Http};
     for (method, kind, expected, client) in [
