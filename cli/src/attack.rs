@@ -1,9 +1,11 @@
 //! Hostile requests through a deployed proxy: what may never reach the app behind it.
 //!
+//! - [`app`]: the app behind the proxy, which remembers what reached it.
 //! - [`corpus`]: the requests, as data, and what is right for each.
 //! - [`judge`]: sends them and says which got further than they may.
 //! - [`raw`]: a client that sends exactly the bytes it is given; [`wire`] below it.
 
+pub mod app;
 pub mod corpus;
 pub mod judge;
 pub mod raw;

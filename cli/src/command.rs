@@ -30,7 +30,7 @@ pub fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
         Command::Can(args) => can::run(*args, output),
         Command::Session(args) => session::run(args, output),
         Command::Key(args) => key::run(args, output),
-        Command::Proxy(args) => proxy::run(&args),
+        Command::Proxy(args) => proxy::run(&args, output),
         Command::Status(args) => status::run(&args, output),
         Command::Health(args) => health::run(&args, output),
         Command::Reload(args) => reload::run(&args, output),

@@ -16,6 +16,8 @@ mod attacking;
 mod browsing;
 #[path = "real_servers/proxies.rs"]
 mod proxies;
+#[path = "real_servers/proxy_attack.rs"]
+mod proxy_attack;
 #[path = "real_servers/recording.rs"]
 mod recording;
 #[path = "real_servers/starting.rs"]

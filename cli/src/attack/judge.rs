@@ -1,11 +1,13 @@
 //! Sends the hostile requests through an edge to an app that records what reached it.
 
-use std::{collections::BTreeSet, future::Future, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+
+use serde::Serialize;
 
 use super::{
     corpus::{HeaderSet, Malformed, OnOpen, header_sets, targets},
-    raw::{self, NoAnswer},
-    wire::Headers,
+    raw::{self, Answer, NoAnswer},
+    wire::{Headers, latin1},
 };
 
 /// A request, as it reached the app.
@@ -21,13 +23,21 @@ pub struct Seen {
     pub trailers: Headers,
 }
 
-/// An app that tells what reached it.
-pub trait Witness: Sync {
-    /// Why it cannot tell.
-    type Silent: From<Malformed> + Send;
+/// What was asked, and what came back.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The method.
+    pub method: &'a str,
+    /// The target, one character for each byte.
+    pub target: &'a str,
+    /// The answer, if one came.
+    pub answer: Option<&'a Answer>,
+}
 
-    /// What came since the last time this was asked.
-    fn take(&self) -> impl Future<Output = Result<Vec<Seen>, Self::Silent>> + Send;
+/// Tells what reached the app.
+pub trait Witness: Sync {
+    /// What came since the last time this was asked, now that this was asked.
+    fn reached(&self, asked: Asked<'_>) -> Vec<Seen>;
 }
 
 /// How long an edge may take for one of them. Some have no end, and an edge waits for it.
@@ -39,8 +49,8 @@ const DEADLINE: Duration = Duration::from_secs(3);
 pub struct Attack<'a, W> {
     /// Where the edge takes HTTP/1.1.
     pub edge: SocketAddr,
-    /// The app behind it, with nobody else asking.
-    pub app: &'a W,
+    /// Tells what reached the app behind it, with nobody else asking.
+    pub witness: &'a W,
     /// The host that the requests name.
     pub host: &'a str,
     /// The token of an ordinary user's live session.
@@ -52,56 +62,70 @@ pub struct Attack<'a, W> {
 }
 
 /// A hostile request that got further than it may.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// The name of the case.
     pub name: String,
+    /// What kind of trick it is; empty for an honest request.
+    pub class: String,
     /// What happened.
     pub what: String,
+    /// What goes wrong where it is taken for something else; empty for an honest request.
+    pub why: String,
 }
 
 impl<W: Witness> Attack<'_, W> {
     /// Sends every target. What reached the app was allowed, and is a finding; so is an edge that
     /// does not pass an honest request before and after.
-    pub async fn targets(&self) -> Result<Vec<Finding>, W::Silent> {
-        let mut findings = self.honest("before the targets").await?;
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Malformed`] when this build's corpus cannot be read.
+    pub async fn targets(&self) -> Result<Vec<Finding>, Malformed> {
+        let mut findings = Vec::from_iter(self.honest("before the targets").await);
         for target in targets()? {
-            let outcome = self.ask(&target.request(self.host)).await;
-            findings.extend(self.app.take().await?.first().map(|request| {
-                found(
-                    &target.name,
-                    format!("reached the app as `{}`", shown(&request.target)),
-                )
-            }));
+            let text = latin1(&target.bytes());
+            let (reached, outcome) = self
+                .ask(&target.method, &text, &target.request(self.host))
+                .await;
+            let found = |what: String| Finding::new(&target.name, &target.class, what, &target.why);
+            // What some proxies cut off before they decide leaves a target that anyone may ask for.
+            let is_cut = |seen: &&Seen| target.class == "fragment" && seen.target == self.open;
+            findings.extend(
+                reached
+                    .iter()
+                    .find(|seen| !is_cut(seen))
+                    .map(|seen| found(format!("reached the app as `{}`", shown(&seen.target)))),
+            );
             if matches!(outcome, Err(NoAnswer::TimedOut)) {
-                findings.push(found(&target.name, "got no answer".to_owned()));
+                findings.push(found("got no answer".to_owned()));
             }
         }
-        findings.extend(self.honest("after the targets").await?);
+        findings.extend(self.honest("after the targets").await);
         Ok(findings)
     }
 
     /// Sends every set of headers to the closed target and to the open one.
-    pub async fn header_sets(&self) -> Result<Vec<Finding>, W::Silent> {
-        let mut findings = self.honest("before the headers").await?;
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Malformed`] when this build's corpus cannot be read.
+    pub async fn header_sets(&self) -> Result<Vec<Finding>, Malformed> {
+        let mut findings = Vec::from_iter(self.honest("before the headers").await);
         for set in header_sets()? {
-            let closed = set.request(self.host, self.closed, self.session);
-            let _ = self.ask(&closed).await;
+            let found = |what| Finding::new(&set.name, &set.class, what, &set.why);
+            let request = set.request(self.host, self.closed, self.session);
+            let (reached, _) = self.ask(&set.method, self.closed, &request).await;
             // An edge that gives up on a broken body answers before the app has seen its request,
             // which then comes only now: the one to the open target, of the set before.
-            let reached = self.app.take().await?;
-            if reached.iter().any(|it| it.target != self.open) {
-                findings.push(found(
-                    &set.name,
-                    "reached the app on a closed target".to_owned(),
-                ));
+            if reached.iter().any(|seen| seen.target != self.open) {
+                findings.push(found("reached the app on a closed target".to_owned()));
             }
-            let open = set.request(self.host, self.open, self.session);
-            let _ = self.ask(&open).await;
-            let problem = self.problem(&set, &self.app.take().await?);
-            findings.extend(problem.map(|what| found(&set.name, what)));
+            let request = set.request(self.host, self.open, self.session);
+            let (reached, _) = self.ask(&set.method, self.open, &request).await;
+            findings.extend(self.problem(&set, &reached).map(found));
         }
-        findings.extend(self.honest("after the headers").await?);
+        findings.extend(self.honest("after the headers").await);
         Ok(findings)
     }
 
@@ -132,21 +156,48 @@ impl<W: Witness> Attack<'_, W> {
     }
 
     /// An edge that refuses everything would survive every attack.
-    async fn honest(&self, when: &str) -> Result<Vec<Finding>, W::Silent> {
-        let _ = self.app.take().await?;
-        let request = raw::request("GET", self.open, self.host, &[], b"");
-        let _ = self.ask(&request).await;
-        Ok(match self.app.take().await?.as_slice() {
-            [one] if one.target == self.open => Vec::new(),
-            _ => vec![found(
-                "honest",
-                format!("an honest request did not pass {when}"),
-            )],
-        })
+    async fn honest(&self, when: &str) -> Option<Finding> {
+        let _ = self.witness.reached(Asked {
+            method: "",
+            target: "",
+            answer: None,
+        });
+        let passed = self.passes().await;
+        let what = || format!("an honest request did not pass {when}");
+        (!passed).then(|| Finding::new("honest", "", what(), ""))
     }
 
-    async fn ask(&self, request: &[u8]) -> Result<raw::Answer, NoAnswer> {
-        raw::exchange(self.edge, request, DEADLINE).await
+    /// Whether an honest request for the open target reaches the app.
+    pub async fn passes(&self) -> bool {
+        let request = raw::request("GET", self.open, self.host, &[], b"");
+        let (reached, _) = self.ask("GET", self.open, &request).await;
+        matches!(reached.as_slice(), [one] if one.target == self.open)
+    }
+
+    async fn ask(
+        &self,
+        method: &str,
+        target: &str,
+        request: &[u8],
+    ) -> (Vec<Seen>, Result<Answer, NoAnswer>) {
+        let outcome = raw::exchange(self.edge, request, DEADLINE).await;
+        let reached = self.witness.reached(Asked {
+            method,
+            target,
+            answer: outcome.as_ref().ok(),
+        });
+        (reached, outcome)
+    }
+}
+
+impl Finding {
+    fn new(name: &str, class: &str, what: String, why: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            class: class.to_owned(),
+            what,
+            why: why.to_owned(),
+        }
     }
 }
 
@@ -164,13 +215,6 @@ fn is_ours(name: &str) -> bool {
     name.trim_start()
         .to_ascii_lowercase()
         .starts_with("sidegate")
-}
-
-fn found(name: &str, what: String) -> Finding {
-    Finding {
-        name: name.to_owned(),
-        what,
-    }
 }
 
 /// Not a mebibyte of it.

@@ -2,8 +2,10 @@
 
 use clap::{Args, Subcommand};
 
-use crate::{exit::Exit, failure::Failure};
+use crate::{exit::Exit, failure::Failure, output::Output};
 
+mod advice;
+pub mod attack;
 mod envoy;
 mod facts;
 mod forward_auth;
@@ -12,7 +14,8 @@ pub mod print;
 const EXAMPLES: &str = "\
 Examples:
   sidegate proxy print nginx --upstream http://127.0.0.1:3000 > nginx.conf
-  sidegate proxy print envoy --config sidegate.yaml > envoy.yaml";
+  sidegate proxy print envoy --config sidegate.yaml > envoy.yaml
+  sidegate proxy attack http://127.0.0.1:8080 --proof proof.txt --app 127.0.0.1:3000";
 
 /// Arguments of `proxy`.
 #[derive(Debug, Args)]
@@ -28,6 +31,8 @@ pub struct ProxyArgs {
 enum ProxyCommand {
     /// Prints a whole configuration with which a proxy asks Sidegate before it asks the app.
     Print(print::PrintArgs),
+    /// Sends hostile requests through a proxy of yours, and tells what reached the app behind it.
+    Attack(attack::AttackArgs),
 }
 
 /// Does what was asked.
@@ -35,8 +40,9 @@ enum ProxyCommand {
 /// # Errors
 ///
 /// Returns [`Failure`] with the exit code when it was not done.
-pub fn run(args: &ProxyArgs) -> Result<Exit, Failure> {
+pub fn run(args: &ProxyArgs, output: &Output) -> Result<Exit, Failure> {
     match &args.command {
         ProxyCommand::Print(args) => print::run(args),
+        ProxyCommand::Attack(args) => attack::run(args, output),
     }
 }

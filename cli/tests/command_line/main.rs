@@ -15,6 +15,8 @@ mod help;
 #[cfg(test)]
 mod mistakes;
 #[cfg(test)]
+mod proxy_attack;
+#[cfg(test)]
 mod proxy_print;
 #[cfg(test)]
 mod readme;

@@ -2,11 +2,8 @@
 
 use std::net::SocketAddr;
 
+use cli::attack::judge::{self, Asked, Seen, Witness};
 pub use cli::attack::judge::{Finding, names};
-use cli::attack::{
-    corpus::Malformed,
-    judge::{self, Seen, Witness},
-};
 
 use super::HOST;
 use crate::recorder::App;
@@ -49,7 +46,7 @@ impl Attack<'_> {
     fn whole(&self) -> judge::Attack<'_, App> {
         judge::Attack {
             edge: self.edge,
-            app: self.app,
+            witness: self.app,
             host: HOST,
             session: self.session,
             open: self.open,
@@ -59,16 +56,15 @@ impl Attack<'_> {
 }
 
 impl Witness for App {
-    type Silent = Malformed;
-
-    async fn take(&self) -> Result<Vec<Seen>, Malformed> {
-        let requests = Self::take(self).into_iter();
-        let seen = requests.map(|request| Seen {
-            method: request.method,
-            target: request.target,
-            headers: request.headers,
-            trailers: request.trailers,
-        });
-        Ok(seen.collect())
+    fn reached(&self, _asked: Asked<'_>) -> Vec<Seen> {
+        let requests = self.take().into_iter();
+        requests
+            .map(|request| Seen {
+                method: request.method,
+                target: request.target,
+                headers: request.headers,
+                trailers: request.trailers,
+            })
+            .collect()
     }
 }
