@@ -11,8 +11,13 @@ use std::{
 };
 
 use bytes::Bytes;
-use prost::Message as _;
-use proto::v1;
+use prost::Message;
+use proto::{
+    envoy::service::auth::v3::{
+        CheckRequest, CheckResponse, OkHttpResponse, Status as Verdict, check_response,
+    },
+    v1,
+};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Request, Response, Status,
@@ -22,24 +27,42 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
-/// Answers every call alike.
-#[derive(Clone)]
-struct Floor(Arc<v1::AuthorizeResponse>);
-
-impl NamedService for Floor {
-    const NAME: &'static str = "sidegate.v1.AuthorizationService";
+/// What a floor says.
+trait Answer: Message + Default + Clone + 'static {
+    /// What it is asked.
+    type Question: Message + Default + 'static;
+    /// The service that is asked.
+    const SERVICE: &'static str;
 }
 
-impl UnaryService<v1::AuthorizeRequest> for Floor {
-    type Response = v1::AuthorizeResponse;
-    type Future = Ready<Result<Response<Self::Response>, Status>>;
+impl Answer for v1::AuthorizeResponse {
+    type Question = v1::AuthorizeRequest;
+    const SERVICE: &'static str = "sidegate.v1.AuthorizationService";
+}
 
-    fn call(&mut self, _: Request<v1::AuthorizeRequest>) -> Self::Future {
-        ready(Ok(Response::new(v1::AuthorizeResponse::clone(&self.0))))
+impl Answer for CheckResponse {
+    type Question = CheckRequest;
+    const SERVICE: &'static str = "envoy.service.auth.v3.Authorization";
+}
+
+/// Answers every call alike.
+#[derive(Clone)]
+struct Floor<A>(Arc<A>);
+
+impl<A: Answer> NamedService for Floor<A> {
+    const NAME: &'static str = A::SERVICE;
+}
+
+impl<A: Answer> UnaryService<A::Question> for Floor<A> {
+    type Response = A;
+    type Future = Ready<Result<Response<A>, Status>>;
+
+    fn call(&mut self, _: Request<A::Question>) -> Self::Future {
+        ready(Ok(Response::new(A::clone(&self.0))))
     }
 }
 
-impl Service<http::Request<Body>> for Floor {
+impl<A: Answer> Service<http::Request<Body>> for Floor<A> {
     type Response = http::Response<Body>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -51,9 +74,8 @@ impl Service<http::Request<Body>> for Floor {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let handler = self.clone();
         Box::pin(async move {
-            Ok(Grpc::new(ProstCodec::default())
-                .unary(handler, request)
-                .await)
+            let codec = ProstCodec::<A, A::Question>::default();
+            Ok(Grpc::new(codec).unary(handler, request).await)
         })
     }
 }
@@ -62,6 +84,21 @@ impl Service<http::Request<Body>> for Floor {
 pub(crate) async fn serve(answer: &str) {
     let answer = std::fs::read(Path::new(answer)).unwrap();
     let answer = v1::AuthorizeResponse::decode(Bytes::from(answer)).unwrap();
+    say(answer).await;
+}
+
+/// Serves Envoy an authorizer that allows all, on a free port, which goes to stdout.
+pub(crate) async fn allow_all() {
+    let ok = check_response::HttpResponse::OkResponse(OkHttpResponse::default());
+    say(CheckResponse {
+        status: Some(Verdict { code: 0 }),
+        http_response: Some(ok),
+        ..CheckResponse::default()
+    })
+    .await;
+}
+
+async fn say(answer: impl Answer) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("grpc {}", listener.local_addr().unwrap());
     tonic::transport::Server::builder()

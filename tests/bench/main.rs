@@ -17,9 +17,11 @@ use std::{
 
 mod ask;
 mod decide;
+mod edges;
 mod floor;
 mod load;
 mod process;
+mod proxied;
 mod scene;
 mod stages;
 mod transport;
@@ -36,6 +38,9 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["transport", sidegated] => runtime.block_on(transport::run(PathBuf::from(sidegated))),
+        ["edges", sidegated] => runtime.block_on(edges::run(Path::new(sidegated))),
+        ["upstream"] => runtime.block_on(proxied::upstream()),
+        ["allow-all"] => runtime.block_on(floor::allow_all()),
         ["floor", answer] => runtime.block_on(floor::serve(answer)),
         ["write", folder] => drop(scene::write(Path::new(folder))),
         ["ask", address, count, answer] => {
@@ -46,7 +51,8 @@ fn main() -> ExitCode {
         ["decide", kind, count] => runtime.block_on(decide::run(kind, count.parse().unwrap())),
         _ => {
             eprintln!(
-                "usage: sidegate-bench transport SIDEGATED | floor FILE | decide KIND COUNT\n       \
+                "usage: sidegate-bench transport SIDEGATED | edges SIDEGATED | decide KIND COUNT\n       \
+                 sidegate-bench floor FILE | allow-all | upstream\n       \
                  sidegate-bench write FOLDER | ask ADDRESS COUNT [FILE]"
             );
             return ExitCode::from(2);

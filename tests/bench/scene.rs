@@ -38,6 +38,25 @@ operations:
     http: DELETE /books/{book_id}
 "#;
 
+/// What the edges need beside: in front of the app at `UPSTREAM`.
+const EDGES: &str = r#"telemetry: "127.0.0.1:0",
+  proxy: { address: "127.0.0.1:0", upstream: "http://UPSTREAM", caller: bench },
+  envoy: { address: "127.0.0.1:0", caller: bench },
+  forward_auth: { address: "127.0.0.1:0", trusted_proxies: [ 127.0.0.1 ], caller: bench } }"#;
+
+/// Writes the policy with every HTTP edge, in front of this app, and with the embedded store.
+pub(crate) fn write_edges(folder: &Path, upstream: &str) -> PathBuf {
+    let path = write(folder);
+    let policy = POLICY
+        .replace(
+            r#"telemetry: "127.0.0.1:0" }"#,
+            &EDGES.replace("UPSTREAM", upstream),
+        )
+        .replace("store: { memory: {} }\n", "");
+    std::fs::write(&path, policy).unwrap();
+    path
+}
+
 /// Writes the policy and its caller's token. Answers where the policy is.
 pub(crate) fn write(folder: &Path) -> PathBuf {
     use std::os::unix::fs::PermissionsExt as _;

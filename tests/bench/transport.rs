@@ -53,7 +53,8 @@ impl Contender {
     }
 }
 
-fn micros(duration: Duration) -> f64 {
+/// In microseconds.
+pub(crate) fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
