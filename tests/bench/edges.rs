@@ -9,8 +9,7 @@ use tonic::transport::Channel;
 use crate::{
     load,
     process::{self, Server},
-    proxied::{self, Client},
-    scene,
+    proxied, scene,
     transport::{median, micros},
 };
 
@@ -72,11 +71,15 @@ impl Way {
     }
 
     async fn round(&mut self, warm: &Requests) {
-        proxied::run(&self.address, CONNECTIONS, WARM_UP, warm).await;
+        // Connections are made and used before anything is counted.
+        let clients = proxied::connect(&self.address, CONNECTIONS).await;
+        let clients = proxied::run(clients, WARM_UP, warm).await;
         let before = self.spent();
-        proxied::run(&self.address, CONNECTIONS, self.count, &self.requests).await;
+        let mut clients = proxied::run(clients, self.count, &self.requests).await;
         self.cpu.push((self.spent() - before) / self.count as f64);
-        let mut client = Client::connect(&self.address).await;
+        let Some(mut client) = clients.pop() else {
+            return;
+        };
         let mut times = Vec::new();
         for _ in 0..TIMED {
             times.push(micros(client.ask(&(self.requests)()).await));

@@ -93,27 +93,36 @@ impl Client {
     }
 }
 
-/// Asks `total` times over `connections` at once, with the next of these requests each time.
+/// So many kept connections to a proxy.
+pub(crate) async fn connect(address: &str, connections: usize) -> Vec<Client> {
+    let mut clients = Vec::with_capacity(connections);
+    for _ in 0..connections {
+        clients.push(Client::connect(address).await);
+    }
+    clients
+}
+
+/// Asks `total` times over these connections at once, with the next of these requests each time.
 pub(crate) async fn run(
-    address: &str,
-    connections: usize,
+    clients: Vec<Client>,
     total: usize,
     next: &Rc<dyn Fn() -> Rc<[u8]>>,
-) {
+) -> Vec<Client> {
     let left = Rc::new(Cell::new(total));
-    let tasks: Vec<_> = (0..connections)
-        .map(|_| {
-            let (left, next, address) = (Rc::clone(&left), Rc::clone(next), address.to_owned());
-            tokio::task::spawn_local(async move {
-                let mut client = Client::connect(&address).await;
-                while left.get() > 0 {
-                    left.set(left.get() - 1);
-                    client.ask(&next()).await;
-                }
-            })
+    let tasks = clients.into_iter().map(|mut client| {
+        let (left, next) = (Rc::clone(&left), Rc::clone(next));
+        tokio::task::spawn_local(async move {
+            while left.get() > 0 {
+                left.set(left.get() - 1);
+                client.ask(&next()).await;
+            }
+            client
         })
-        .collect();
+    });
+    let tasks: Vec<_> = tasks.collect();
+    let mut clients = Vec::with_capacity(tasks.len());
     for task in tasks {
-        task.await.unwrap();
+        clients.push(task.await.unwrap());
     }
+    clients
 }
