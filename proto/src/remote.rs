@@ -124,6 +124,11 @@ impl RemoteDecisionPoint {
         request
     }
 
+    /// Whether it answers this caller.
+    pub async fn answers(&self) -> bool {
+        self.ask_profile(&WireKind::Http).await.is_some()
+    }
+
     async fn decide(&self, call: Call) -> Result<Answer, Reason> {
         let request = self.request(wire::request(call));
         let mut client = self.authorization.clone();

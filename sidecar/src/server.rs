@@ -259,6 +259,7 @@ impl Bound {
             }
             Some(remote) => {
                 let point = Arc::new(remote::decision_point(remote)?);
+                self.readiness.decided_by(Arc::clone(&point));
                 Edges::new(&point, of_engine, listen, &running.health)?
                     .start(listeners.edges, data);
             }

@@ -3,7 +3,7 @@
 use std::{
     fmt::Write as _,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -18,16 +18,20 @@ use axum::{
     routing::get,
 };
 
+use proto::remote::RemoteDecisionPoint;
+
 use crate::telemetry::Metrics;
 
-/// How long the store may take to say that it is there.
-const STORE_PATIENCE: Duration = Duration::from_secs(1);
+/// How long the store, or the Sidegate that decides, may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whether requests should come here.
 #[derive(Debug)]
 pub struct Readiness {
     draining: AtomicBool,
     store: Arc<dyn Store>,
+    /// What decides in place of this process.
+    remote: OnceLock<Arc<RemoteDecisionPoint>>,
 }
 
 impl Readiness {
@@ -37,7 +41,14 @@ impl Readiness {
         Self {
             draining: AtomicBool::new(false),
             store,
+            remote: OnceLock::new(),
         }
+    }
+
+    /// Ready only as long as this other Sidegate answers, too: without it every edge refuses.
+    pub fn decided_by(&self, remote: Arc<RemoteDecisionPoint>) {
+        // There is one of it for the life of the process.
+        let _ = self.remote.set(remote);
     }
 
     /// Not ready from now on.
@@ -47,17 +58,22 @@ impl Readiness {
 
     /// Whether the store answers.
     pub async fn store_answers(&self) -> bool {
-        let asked = tokio::time::timeout(STORE_PATIENCE, self.store.position());
+        let asked = tokio::time::timeout(PATIENCE, self.store.position());
         matches!(asked.await, Ok(Ok(_)))
     }
 
     /// What is looked at, and whether it is good.
-    async fn checks(&self) -> [(&'static str, bool); 2] {
+    async fn checks(&self) -> Vec<(&'static str, bool)> {
         let is_serving = !self.draining.load(Ordering::SeqCst);
-        [
+        let mut checks = vec![
             ("serving", is_serving),
             ("store", self.store_answers().await),
-        ]
+        ];
+        if let Some(remote) = self.remote.get() {
+            let asked = tokio::time::timeout(PATIENCE, remote.answers());
+            checks.push(("decide.remote", matches!(asked.await, Ok(true))));
+        }
+        checks
     }
 }
 

@@ -1,0 +1,241 @@
+//! An edge in a process of its own, whose decisions another process makes (`decide.remote`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "in a test a panic is the report"
+)]
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use harness::{
+    raw::{self, Answer},
+    real::ports::Port,
+    recorder::{App, Reply, Request},
+};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_sidegate-under-test");
+const HOST: &str = "books.example";
+
+/// The process that keeps the sessions and decides.
+fn decider(folder: &Path, grpc: &Port) {
+    let policy = format!(
+        r#"
+listen: {{ grpc: "{grpc}", http: 127.0.0.1:0, telemetry: 127.0.0.1:0, admin: "unix:./admin.sock" }}
+callers:
+  edge: {{ token_file: edge.token, may: [ authorize, session.self ], sign_in: [ local ], claims: [ role ] }}
+strategies: [ {{ cookie: {{ name: __Host-session }} }} ]
+app: shop
+claims: {{ role: string }}
+hosts: [ {HOST} ]
+checks: {{ is_admin: session.claims.role == "admin" }}
+operations:
+  login: {{ session: optional, writes: sign_in, http: POST /login }}
+  me: {{ http: GET /me }}
+  admin: {{ require: is_admin, http: GET /admin }}
+  public: {{ session: none, http: GET /public }}
+"#,
+        grpc = grpc.address()
+    );
+    fs::write(folder.join("sidegate.yaml"), policy).unwrap();
+}
+
+/// The process that stands before the app.
+fn edge(folder: &Path, grpc: &Port, proxy: &Port, telemetry: &Port, app: &App) {
+    let policy = format!(
+        r#"
+decide: {{ remote: {{ address: "{}", token_file: edge.token }} }}
+listen:
+  telemetry: "{}"
+  admin: "unix:./admin.sock"
+  proxy: {{ address: "{}", upstream: "{}", caller: front }}
+callers: {{ front: {{ uid: 4711, may: [ authorize, session.self ] }} }}
+"#,
+        grpc.address(),
+        telemetry.address(),
+        proxy.address(),
+        app.url()
+    );
+    fs::write(folder.join("sidegate.yaml"), policy).unwrap();
+}
+
+fn token(folder: &Path, text: &str) {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(folder.join("edge.token"))
+        .unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+}
+
+/// A `sidegate serve`, ended with the value.
+struct Daemon(Child);
+
+impl Daemon {
+    fn start(folder: &Path) -> Self {
+        let child = Command::new(PROGRAM)
+            .args(["serve", "--config", "sidegate.yaml", "--data-dir", "data"])
+            .current_dir(folder)
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(folder.join("log")).unwrap())
+            .spawn();
+        Self(child.unwrap())
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+struct Scene {
+    app: App,
+    proxy: Port,
+    telemetry: Port,
+    decider: Option<Daemon>,
+    _edge: Daemon,
+    folders: [TempDir; 2],
+    /// Nobody else is given the decider's port while it is away.
+    _grpc: Port,
+}
+
+impl Scene {
+    /// Both run; the edge has the token `edge_token`.
+    async fn start(edge_token: &str) -> Self {
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+        let [behind, before] = [folders[0].path(), folders[1].path()];
+        let (grpc, proxy, telemetry) = (Port::free(), Port::free(), Port::free());
+        let app = App::ok().await;
+        token(behind, TOKEN);
+        token(before, edge_token);
+        decider(behind, &grpc);
+        edge(before, &grpc, &proxy, &telemetry, &app);
+        Self {
+            decider: Some(Daemon::start(behind)),
+            _edge: Daemon::start(before),
+            app,
+            proxy,
+            telemetry,
+            folders,
+            _grpc: grpc,
+        }
+    }
+
+    async fn ask(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = raw::request(method, target, HOST, headers, b"");
+        let answer = raw::exchange(self.proxy.address(), &request, raw::DEADLINE).await;
+        answer.unwrap()
+    }
+
+    /// Waits until `/readyz` of the edge answers so, and gives its text.
+    async fn ready(&self, status: u16) -> String {
+        let deadline = Instant::now() + raw::DEADLINE;
+        loop {
+            let said = raw::get(self.telemetry.address(), "/readyz?verbose").await;
+            match said {
+                Ok(answer) if answer.status == status => return answer.text(),
+                _ if Instant::now() > deadline => panic!("no {status}: {said:?}\n{}", self.logs()),
+                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    /// What the two have logged.
+    fn logs(&self) -> String {
+        let logs = self.folders.iter().map(|folder| folder.path().join("log"));
+        logs.map(|log| fs::read_to_string(log).unwrap_or_default())
+            .collect()
+    }
+
+    /// Signs `u1` in as the app would.
+    async fn sign_in(&self) -> String {
+        self.app.answer(|request: &Request| {
+            let call = request.header("sidegate-call").unwrap_or_default();
+            Reply::status(200)
+                .header("Sidegate-Call", call)
+                .header("Sidegate-Session-Set", r#"{"subject":"u1"}"#)
+        });
+        let answer = self.ask("POST", "/login", &[]).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        self.app.answer(|_| Reply::status(200).body("ok"));
+        let cookie = answer.header("set-cookie").unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    }
+
+    /// Runs `sidegate` as the decider's operator.
+    fn sidegate(&self, words: &[&str]) {
+        let ran = Command::new(PROGRAM)
+            .args(words)
+            .args(["--data-dir", "data", "--addr", "unix:./admin.sock"])
+            .current_dir(self.folders[0].path())
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&ran.stderr);
+        assert!(ran.status.success(), "{errors}");
+    }
+}
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+#[tokio::test]
+async fn the_edge_signs_in_decides_and_forgets_by_the_other_process() {
+    let scene = Scene::start(TOKEN).await;
+    scene.ready(200).await;
+    assert_eq!(scene.ask("GET", "/public", &[]).await.status, 200);
+    assert_eq!(scene.ask("GET", "/me", &[]).await.status, 401);
+    let cookie = scene.sign_in().await;
+    let held = [("Cookie", &*cookie)];
+    let _ = scene.app.take();
+    assert_eq!(scene.ask("GET", "/me", &held).await.status, 200);
+    let seen = scene.app.take();
+    assert_eq!(seen[0].header("sidegate-subject"), Some("u1"));
+    let denied = scene.ask("GET", "/admin", &held).await;
+    assert_eq!(denied.status, 403);
+    assert_eq!(denied.json()["reason"], "requirement_failed");
+    scene.sidegate(&["session", "revoke", "--subject", "u1"]);
+    assert_eq!(scene.ask("GET", "/me", &held).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_edge_without_its_decider_is_not_ready_and_lets_nobody_through() {
+    let mut scene = Scene::start(TOKEN).await;
+    scene.ready(200).await;
+    let cookie = scene.sign_in().await;
+    let held = [("Cookie", &*cookie)];
+    drop(scene.decider.take());
+    let said = scene.ready(503).await;
+    assert!(said.contains("[-]decide.remote failed"), "{said}");
+    assert!(said.contains("[+]store ok"), "{said}");
+    let _ = scene.app.take();
+    for target in ["/me", "/public", "/admin"] {
+        let refused = scene.ask("GET", target, &held).await;
+        assert_eq!(refused.status, 503, "{target}");
+    }
+    assert!(scene.app.take().is_empty(), "nothing reaches the app");
+    scene.decider = Some(Daemon::start(scene.folders[0].path()));
+    scene.ready(200).await;
+    assert_eq!(scene.ask("GET", "/me", &held).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_edge_with_a_wrong_token_is_not_ready_and_lets_nobody_through() {
+    let scene = Scene::start("ffffffffffffffffffffffffffffffff").await;
+    let said = scene.ready(503).await;
+    assert!(said.contains("[-]decide.remote failed"), "{said}");
+    assert_eq!(scene.ask("GET", "/public", &[]).await.status, 503);
+    assert!(scene.app.take().is_empty(), "nothing reaches the app");
+}
