@@ -242,8 +242,19 @@ pub struct WireProfile {
     pub attributes: Vec<String>,
     /// The data that operations on this wire declare.
     pub data: Vec<DataName>,
+    /// The tags of operations on this wire; those without any are left out.
+    pub tags: Vec<OperationTags>,
     /// The policy that the profile is of.
     pub policy_version: Arc<str>,
+}
+
+/// The tags of an operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperationTags {
+    /// The operation.
+    pub operation: Arc<str>,
+    /// Its tags, at least one.
+    pub tags: Vec<String>,
 }
 
 /// Data that an operation declares, and where an edge finds it.

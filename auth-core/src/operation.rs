@@ -94,6 +94,8 @@ pub struct Operation {
     pub admits_cross_site: bool,
     /// Which pages of other origins may call it; none where it is left out.
     pub cors: Option<Arc<Cors>>,
+    /// Its tags, each once, for rules and for what edges say of a route.
+    pub tags: Box<[String]>,
     /// Scopes that hold on every call.
     pub scopes: Arc<[String]>,
     /// Scopes that hold on some calls only.

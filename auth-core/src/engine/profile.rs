@@ -5,7 +5,7 @@ use std::{collections::HashSet, sync::Arc};
 use crate::{
     cors, cross_site,
     data::FieldSource,
-    decision_point::{DataName, WireProfile},
+    decision_point::{DataName, OperationTags, WireProfile},
     operation::{App, Operation},
     policy::Policy,
     strategy::Strategy,
@@ -33,20 +33,28 @@ fn make(policy: &Policy, kind: &WireKind) -> WireProfile {
     }
     let query_parameters = policy.strategies.all.iter().filter_map(query_parameter);
     let apps = policy.apps.all.iter();
-    let data = apps
-        .flat_map(|app| {
-            let reached = reached(app, kind);
-            let operations = app.operations.iter().enumerate();
-            operations
-                .filter_map(move |(index, operation)| reached.contains(&index).then_some(operation))
-        })
-        .flat_map(|operation| fields(operation, kind))
-        .collect();
+    let operations = apps.flat_map(|app| {
+        let reached = reached(app, kind);
+        let operations = app.operations.iter().enumerate();
+        operations
+            .filter_map(move |(index, operation)| reached.contains(&index).then_some(operation))
+    });
+    let (mut data, mut tags) = (Vec::new(), Vec::new());
+    for operation in operations {
+        data.extend(fields(operation, kind));
+        if !operation.tags.is_empty() {
+            tags.push(OperationTags {
+                operation: operation.name.clone(),
+                tags: operation.tags.to_vec(),
+            });
+        }
+    }
     WireProfile {
         credentials,
         query_parameters: query_parameters.collect(),
         attributes: attributes(policy, kind),
         data,
+        tags,
         policy_version: policy.version.clone(),
     }
 }

@@ -2,7 +2,7 @@
 
 use auth_core::{
     data::TextType,
-    decision_point::{DataName, WireProfile},
+    decision_point::{DataName, OperationTags, WireProfile},
 };
 
 use super::{ConvertError, wire::source};
@@ -45,6 +45,20 @@ impl TryFrom<v1::DataName> for DataName {
     }
 }
 
+fn tags_to_message(tags: OperationTags) -> v1::OperationTags {
+    v1::OperationTags {
+        operation: tags.operation.as_ref().to_owned(),
+        tags: tags.tags,
+    }
+}
+
+fn tags_of_message(message: v1::OperationTags) -> OperationTags {
+    OperationTags {
+        operation: message.operation.into(),
+        tags: message.tags,
+    }
+}
+
 impl From<WireProfile> for v1::GetWireProfileResponse {
     fn from(profile: WireProfile) -> Self {
         Self {
@@ -59,6 +73,7 @@ impl From<WireProfile> for v1::GetWireProfileResponse {
             query_parameters: profile.query_parameters,
             attributes: profile.attributes,
             data: profile.data.into_iter().map(v1::DataName::from).collect(),
+            tags: profile.tags.into_iter().map(tags_to_message).collect(),
             policy_version: profile.policy_version.as_ref().to_owned(),
         }
     }
@@ -82,6 +97,7 @@ impl TryFrom<v1::GetWireProfileResponse> for WireProfile {
                 .map(DataName::try_from)
                 .collect::<Result<_, ConvertError>>()
                 .map_err(|error| error.under("data"))?,
+            tags: message.tags.into_iter().map(tags_of_message).collect(),
             policy_version: message.policy_version.into(),
         })
     }
@@ -112,6 +128,10 @@ mod tests {
                 text,
             })
             .to_vec(),
+            tags: vec![OperationTags {
+                operation: "op".into(),
+                tags: vec!["api".into()],
+            }],
             policy_version: "v1".into(),
         };
         let message = v1::GetWireProfileResponse::from(profile.clone());

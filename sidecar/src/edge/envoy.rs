@@ -124,7 +124,7 @@ impl<D: DecisionPoint> EnvoyEdge<D> {
         }
         let decided = self.decide(asked.call, asked.body, &profile);
         match deadline.answer(decided).await {
-            Ok(answer) => self.render(client, &asked.named.hold(answer), asked.remove),
+            Ok(answer) => self.render(client, &asked.named.hold(answer, &profile), asked.remove),
             Err(_) => self.failed(client),
         }
     }
@@ -184,19 +184,29 @@ fn refused(client: Client, refusal: &Refusal) -> CheckResponse {
 #[derive(Debug, Default)]
 struct Named {
     operation: Option<String>,
-    tags: bool,
+    /// With commas between.
+    tags: Option<String>,
 }
 
 impl Named {
     /// Holds an answer to what the route is said to be. A name never loosens: the call is decided by
     /// what it reaches, and refused where that is something else.
-    fn hold(&self, answer: Answer) -> Answer {
-        let is_other = self.operation.as_deref().is_some_and(|operation| {
-            answer.outcome() == Outcome::Allow && answer.operation.as_deref() != Some(operation)
-        });
-        let problem = match (is_other, self.tags && answer.outcome() == Outcome::Allow) {
+    fn hold(&self, answer: Answer, profile: &WireProfile) -> Answer {
+        if answer.outcome() != Outcome::Allow {
+            return answer;
+        }
+        let reached = answer.operation.as_deref();
+        let is_other = self
+            .operation
+            .as_deref()
+            .is_some_and(|name| reached != Some(name));
+        let lacks_a_tag = self
+            .tags
+            .as_deref()
+            .is_some_and(|tags| !reached.is_some_and(|name| has_tags(profile, name, tags)));
+        let problem = match (is_other, lacks_a_tag) {
             (true, _) => "the context extension `operation` names another operation",
-            (false, true) => "the context extension `tags` is not in this build",
+            (false, true) => "the context extension `tags` names a tag that the operation lacks",
             (false, false) => return answer,
         };
         tracing::warn!(
@@ -212,6 +222,21 @@ impl Named {
             ..answer
         }
     }
+}
+
+/// Whether the operation has every one of these tags, which have commas between. Where several apps
+/// have an operation of this name, each of them must.
+fn has_tags(profile: &WireProfile, operation: &str, tags: &str) -> bool {
+    let mut known = profile
+        .tags
+        .iter()
+        .filter(|known| *known.operation == *operation)
+        .peekable();
+    known.peek().is_some()
+        && known.all(|known| {
+            tags.split(',')
+                .all(|tag| known.tags.iter().any(|own| own == tag.trim()))
+        })
 }
 
 #[tonic::async_trait]

@@ -103,13 +103,21 @@ async fn a_connection_is_refused_and_nothing_is_asked() {
 }
 
 #[tokio::test]
-async fn the_name_of_an_operation_only_tightens() {
+async fn the_operation_and_tags_that_a_route_names_only_tighten() {
     for (extensions, target, expected) in [
         (&[("operation", "op")][..], "/allow", 200),
         (&[("operation", "another")], "/allow", 403),
         (&[("operation", "")], "/allow", 403),
         (&[("operation", "op")], "/deny", 403),
-        (&[("tags", "api")], "/allow", 403),
+        (&[("tags", "api")], "/allow", 200),
+        (&[("tags", "books, api")], "/allow", 200),
+        (&[("tags", "api"), ("operation", "op")], "/allow", 200),
+        (&[("tags", "api"), ("operation", "another")], "/allow", 403),
+        (&[("tags", "api,admin")], "/allow", 403),
+        (&[("tags", "API")], "/allow", 403),
+        (&[("tags", "")], "/allow", 403),
+        (&[("tags", "api")], "/deny", 403),
+        (&[("tags", "api")], "/anonymous", 200),
         (&[("something", "else")], "/allow", 200),
     ] {
         let request = described(target, extensions);

@@ -10,8 +10,8 @@ use auth_core::{
     clock::Timestamp,
     decision::{Answer, CredentialState, Reason, ReasonCode},
     decision_point::{
-        ClearScope, DecisionPoint, SessionChange, SessionCleared, SessionError, SetSession,
-        WireProfile,
+        ClearScope, DecisionPoint, OperationTags, SessionChange, SessionCleared, SessionError,
+        SetSession, WireProfile,
     },
     live::{Origin, Session},
     random::RandomError,
@@ -173,6 +173,10 @@ impl DecisionPoint for Scripted {
             query_parameters: vec!["key".to_owned()],
             attributes: vec![kind.as_str().to_owned()],
             data: Vec::new(),
+            tags: vec![OperationTags {
+                operation: "op".into(),
+                tags: vec!["api".to_owned(), "books".to_owned()],
+            }],
             policy_version: "p1".into(),
         };
         async move { Arc::new(profile) }

@@ -202,17 +202,23 @@ async fn t18_a_key_in_the_query_does_not_reach_the_app_nor_a_cache() {
 }
 
 #[tokio::test]
-async fn the_name_of_a_route_only_tightens() {
-    for (operation, expected) in [("open", 200), ("closed", 403)] {
+async fn what_a_route_is_said_to_be_only_tightens() {
+    for (extensions, expected) in [
+        ("operation: open", 200),
+        ("operation: closed", 403),
+        ("tags: shelf", 200),
+        (r#"tags: "shelf, free", operation: open"#, 200),
+        ("tags: internal", 403),
+    ] {
         let setup = Setup {
-            operation: Some(operation),
+            extensions: Some(extensions),
             ..Setup::default()
         };
         let Some(scene) = Scene::start(setup).await else {
             return;
         };
         let (answer, requests) = scene.ask("GET", "/open", &[]).await;
-        assert_eq!(answer.status, expected, "{operation}");
+        assert_eq!(answer.status, expected, "{extensions}");
         assert_eq!(requests.is_empty(), expected != 200);
     }
 }

@@ -47,7 +47,7 @@ operations:
   logout: { http: POST /logout }
   public: { session: optional, http: "GET /public/**" }
   admin: { require: is_admin, http: "GET /admin/**" }
-  open: { session: none, http: GET /open }
+  open: { session: none, tags: [ shelf, free ], http: GET /open }
   either: { session: optional, http: GET /either }
   closed: { http: GET /closed, grpc: books.v1.Books/Get }
   forbidden: { require: never, http: GET /forbidden, grpc: books.v1.Books/Delete }
@@ -66,8 +66,8 @@ pub(crate) struct Setup {
     pub(crate) error_response: bool,
     /// Whether it has us look at responses.
     pub(crate) writes: bool,
-    /// What the route is said to be.
-    pub(crate) operation: Option<&'static str>,
+    /// What the route is said to be, as context extensions.
+    pub(crate) extensions: Option<&'static str>,
 }
 
 impl Default for Setup {
@@ -78,7 +78,7 @@ impl Default for Setup {
             fails_open: false,
             error_response: false,
             writes: false,
-            operation: None,
+            extensions: None,
         }
     }
 }
@@ -188,8 +188,8 @@ fn bootstrap(setup: Setup, port: u16, app: SocketAddr, sidecar: SocketAddr) -> S
         true => PROCESS,
         false => "",
     };
-    let named = setup.operation.map_or_else(String::new, |operation| {
-        NAMED.replace("OPERATION", operation)
+    let named = setup.extensions.map_or_else(String::new, |extensions| {
+        NAMED.replace("EXTENSIONS", extensions)
     });
     BOOTSTRAP
         .replace("STRIP", strip)
@@ -221,7 +221,7 @@ const PROCESS: &str = r#"- name: envoy.filters.http.ext_proc
 const NAMED: &str = r#"typed_per_filter_config:
                   envoy.filters.http.ext_authz:
                     "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute
-                    check_settings: { context_extensions: { operation: OPERATION } }"#;
+                    check_settings: { context_extensions: { EXTENSIONS } }"#;
 
 const BOOTSTRAP: &str = r#"
 static_resources:

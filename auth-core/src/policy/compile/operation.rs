@@ -189,6 +189,7 @@ impl Compiler<'_, '_> {
                 .as_ref()
                 .is_some_and(|site| site.value == CrossSite::Allow),
             cors: self.cors(),
+            tags: self.tags(),
             scopes: always.into(),
             conditional_scopes: conditional.into(),
             requirements: requirements.into(),
@@ -199,6 +200,13 @@ impl Compiler<'_, '_> {
         self.refuse_impossible(&operation);
         self.refuse_undeclared_data(&operation);
         operation
+    }
+
+    fn tags(&self) -> Box<[String]> {
+        let mut tags: Vec<String> = self.file.tags.iter().map(|tag| tag.value.clone()).collect();
+        tags.sort();
+        tags.dedup();
+        tags.into()
     }
 
     /// What it says itself of other origins, else what its app says.

@@ -124,6 +124,10 @@ pub struct ForwardAuthFile {
 }
 
 /// Envoy's external authorization.
+///
+/// What Envoy's configuration says of a route in `context_extensions` holds the answer: `operation`
+/// names the operation that it is for, `tags` tags (with commas between) that the operation has.
+/// A request that reaches another operation is refused; neither ever lets one pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvoyFile {

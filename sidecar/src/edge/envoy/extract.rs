@@ -24,7 +24,7 @@ use crate::edge::http::{
 
 /// The context extension that names the operation of a route.
 const OPERATION: &str = "operation";
-/// The context extension that names its tags.
+/// The context extension that names tags of it, with commas between.
 const TAGS: &str = "tags";
 
 /// By which Envoy says whether it cut a body.
@@ -186,7 +186,7 @@ impl Described {
             call,
             named: Named {
                 operation: self.extensions.get(OPERATION).cloned(),
-                tags: self.extensions.contains_key(TAGS),
+                tags: self.extensions.get(TAGS).cloned(),
             },
             remove: Remove {
                 headers: headers::to_remove(&headers),
