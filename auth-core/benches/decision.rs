@@ -7,7 +7,7 @@
     reason = "a bench reports by its figures"
 )]
 
-use std::{hint::black_box, path::Path, sync::Arc};
+use std::{hint::black_box, sync::Arc};
 
 use auth_core::{
     caller::{Caller, Grant},
@@ -16,16 +16,10 @@ use auth_core::{
     engine::{Engine, Parts},
     evaluation::{Evaluation, Step},
     keys::{Keyring, MasterKey},
-    live::{Origin, Session},
+    live::Session,
     operation::{App, Operation},
-    policy::{
-        Natives, Policy,
-        compile::BuiltInSources,
-        source::{Disk, Document},
-    },
     principal::Principal,
     random::SystemRandom,
-    scope::ScopeMatching,
     session::{Identity, JsonObject},
     store::memory::MemoryStore,
     target::Target,
@@ -34,46 +28,10 @@ use auth_core::{
 };
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// The three branches of the book shop, answered from session and data.
-const POLICY: &str = r#"
-claims: { role: string }
-checks:
-  is_admin: session.claims.role == "admin"
-  is_owner: data.book_id == session.subject
-  is_member: has(session.subject)
-  is_reviewer: session.claims.role == "reviewer"
-operations:
-  login: { session: optional, writes: sign_in, http: POST /login }
-  delete_book:
-    require_any:
-      admin: is_admin
-      owner: is_owner
-      reviewer: [ is_member, is_reviewer ]
-    http: DELETE /books/{book_id}
-"#;
+#[path = "../tests/support/three_branches.rs"]
+mod three_branches;
 
-fn policy() -> Policy {
-    let document = Document::parse(Path::new("bench.yaml"), POLICY.into()).unwrap();
-    Policy::compile(&[document], &Disk, &BuiltInSources, &Natives::default()).unwrap()
-}
-
-fn session(role: &str) -> Session {
-    let mut claims = JsonObject::new();
-    claims.insert("role".into(), role.into());
-    let identity = Identity {
-        subject: Principal::local("u1").ok(),
-        claims,
-        ..Identity::default()
-    };
-    let (attributes, matching) = (JsonObject::new(), ScopeMatching::Hierarchical);
-    Session::new(
-        Origin::Stated,
-        "cookie".into(),
-        identity,
-        attributes,
-        matching,
-    )
-}
+use three_branches::{POLICY, compile, identity, session};
 
 /// What is known before the requirements are asked.
 struct Asked<'a> {
@@ -118,7 +76,7 @@ fn floor(session: &Session, book: &str) -> bool {
 }
 
 fn decisions(criterion: &mut Criterion) {
-    let policy = policy();
+    let policy = compile(POLICY);
     let app = policy.apps.all.first().unwrap();
     let operation = app.operation("delete_book").unwrap();
     let call = Call::new(WireKind::Http, "DELETE", "/books/b1");
@@ -163,7 +121,7 @@ async fn engine() -> (Engine, Caller, Call) {
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
     let store = Arc::new(MemoryStore::default());
     let engine = Engine::new(Parts::new(
-        policy(),
+        compile(POLICY),
         store,
         keys,
         clock,
@@ -186,7 +144,7 @@ async fn engine() -> (Engine, Caller, Call) {
     let answer = engine.authorize(&caller, login).await;
     let identity = Identity {
         auth_time: Some(Timestamp::from_seconds(1_800_000_000)),
-        ..session("admin").identity
+        ..identity("admin")
     };
     let sign_in = SignIn {
         identity,

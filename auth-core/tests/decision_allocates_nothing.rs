@@ -1,64 +1,36 @@
 //! A decision whose session and data are at hand takes nothing from the heap (P-3).
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
-use std::path::Path;
-
 use auth_core::{
     clock::Timestamp,
     evaluation::{Evaluation, Step},
-    live::{Origin, Session},
-    policy::{
-        Natives, Policy,
-        compile::BuiltInSources,
-        source::{Disk, Document},
-    },
-    principal::Principal,
-    scope::ScopeMatching,
-    session::{Identity, JsonObject},
+    policy::Policy,
     target::Target,
     wire::{Call, WireKind},
 };
 
-const POLICY: &str = r#"
-claims: { role: string }
-checks:
-  is_admin: session.claims.role == "admin"
-  is_owner: data.book_id == session.subject
-  is_member: has(session.subject)
-  is_reviewer: session.claims.role == "reviewer"
-  is_early: data.page < 10
-operations:
-  delete_book:
-    require_any:
-      admin: is_admin
-      owner: is_owner
-      early: [ is_early, is_member ]
-      reviewer: [ is_member, is_reviewer ]
-    http: DELETE /books/{book_id}
-    data: { page: { type: int, http: query.page } }
-"#;
+#[path = "support/three_branches.rs"]
+mod three_branches;
 
-fn session(role: &str) -> Session {
-    let mut claims = JsonObject::new();
-    claims.insert("role".into(), role.into());
-    let identity = Identity {
-        subject: Principal::local("u1").ok(),
-        claims,
-        ..Identity::default()
-    };
-    let (attributes, matching) = (JsonObject::new(), ScopeMatching::Hierarchical);
-    Session::new(
-        Origin::Stated,
-        "cookie".into(),
-        identity,
-        attributes,
-        matching,
-    )
-}
+use three_branches::{POLICY, compile, session};
 
+/// The shop's requirement, with one more branch that reads a number of a query or of JSON.
 fn policy() -> Policy {
-    let document = Document::parse(Path::new("p.yaml"), POLICY.into()).unwrap();
-    Policy::compile(&[document], &Disk, &BuiltInSources, &Natives::default()).unwrap()
+    compile(
+        &POLICY
+            .replace(
+                "operations:\n",
+                "  is_early: data.page < 10\noperations:\n",
+            )
+            .replace(
+                "      reviewer:",
+                "      early: [ is_early, is_member ]\n      reviewer:",
+            )
+            .replace(
+                "    http: DELETE /books/{book_id}\n",
+                "    http: DELETE /books/{book_id}\n    data: { page: { type: int, http: query.page } }\n",
+            ),
+    )
 }
 
 /// Decides a call and answers whether it is allowed, and how often memory was asked for.

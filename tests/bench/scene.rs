@@ -12,9 +12,12 @@ use tonic::{Request, transport::Channel};
 /// The token of the caller.
 pub(crate) const TOKEN: &str = "bench-0123456789abcdef0123456789abcdef";
 
-/// The policy; allows are logged one in 100,000, since the cost of a log line is the cost of
+/// The operations: the same that P-3 is measured with.
+const OPERATIONS: &str = include_str!("../../auth-core/tests/support/three_branches.yaml");
+
+/// The rest of the policy; allows are logged one in 100,000, since the cost of a log line is the cost of
 /// wherever it is written to.
-const POLICY: &str = r#"
+const PLATFORM: &str = r#"
 listen: { grpc: [ "127.0.0.1:0", "unix:./s.sock" ], http: "127.0.0.1:0", admin: "unix:./admin.sock", telemetry: "127.0.0.1:0" }
 store: { memory: {} }
 telemetry: { log_one_allow_in: 100000 }
@@ -22,20 +25,6 @@ callers:
   bench: { token_file: ./bench.token, may: [ authorize, session.self ], sign_in: [ local ], claims: [ role ] }
 strategies:
   - cookie: { name: __Host-session, same_site: lax }
-claims: { role: string }
-checks:
-  is_admin: session.claims.role == "admin"
-  is_owner: data.book_id == session.subject
-  is_member: has(session.subject)
-  is_reviewer: session.claims.role == "reviewer"
-operations:
-  login: { session: optional, writes: sign_in, http: POST /login }
-  delete_book:
-    require_any:
-      admin: is_admin
-      owner: is_owner
-      reviewer: [ is_member, is_reviewer ]
-    http: DELETE /books/{book_id}
 "#;
 
 /// What the edges need beside: in front of the app at `UPSTREAM`.
@@ -44,10 +33,14 @@ const EDGES: &str = r#"telemetry: "127.0.0.1:0",
   envoy: { address: "127.0.0.1:0", caller: bench },
   forward_auth: { address: "127.0.0.1:0", trusted_proxies: [ 127.0.0.1 ], caller: bench } }"#;
 
+fn policy() -> String {
+    format!("{PLATFORM}{OPERATIONS}")
+}
+
 /// Writes the policy with every HTTP edge, in front of this app, and with the embedded store.
 pub(crate) fn write_edges(folder: &Path, upstream: &str) -> PathBuf {
     let path = write(folder);
-    let policy = POLICY
+    let policy = policy()
         .replace(
             r#"telemetry: "127.0.0.1:0" }"#,
             &EDGES.replace("UPSTREAM", upstream),
@@ -63,9 +56,9 @@ pub(crate) fn write(folder: &Path) -> PathBuf {
     let token = folder.join("bench.token");
     std::fs::write(&token, TOKEN).unwrap();
     std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let policy = folder.join("sidegate.yaml");
-    std::fs::write(&policy, POLICY).unwrap();
-    policy
+    let path = folder.join("sidegate.yaml");
+    std::fs::write(&path, policy()).unwrap();
+    path
 }
 
 fn with_token<T>(message: T) -> Request<T> {
