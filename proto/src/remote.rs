@@ -46,6 +46,8 @@ use crate::{
 
 mod error;
 
+pub use error::Unusable;
+
 /// How long the other Sidegate may take, unless told otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -124,9 +126,13 @@ impl RemoteDecisionPoint {
         request
     }
 
-    /// Whether it answers this caller.
-    pub async fn answers(&self) -> bool {
-        self.ask_profile(&WireKind::Http).await.is_some()
+    /// Whether it can be asked for decisions.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Unusable`] when it would decide nothing for this process.
+    pub async fn probe(&self) -> Result<(), Unusable> {
+        self.ask_profile(&WireKind::Http).await.map(drop)
     }
 
     async fn decide(&self, call: Call) -> Result<Answer, Reason> {
@@ -153,18 +159,19 @@ impl RemoteDecisionPoint {
         profiles.get(kind).cloned()
     }
 
-    async fn ask_profile(&self, kind: &WireKind) -> Option<Arc<WireProfile>> {
+    async fn ask_profile(&self, kind: &WireKind) -> Result<Arc<WireProfile>, Unusable> {
         let (number, custom_kind) = wire::kind_to_message(kind);
         let request = self.request(v1::GetWireProfileRequest {
             kind: number.into(),
             custom_kind,
         });
         let mut client = self.authorization.clone();
-        let response = client.get_wire_profile(request).await.ok()?;
-        let profile = Arc::new(WireProfile::try_from(response.into_inner()).ok()?);
+        let response = client.get_wire_profile(request).await?;
+        let profile = WireProfile::try_from(response.into_inner());
+        let profile = Arc::new(profile.map_err(|_| Unusable::Garbled)?);
         let mut profiles = self.profiles.lock().unwrap_or_else(PoisonError::into_inner);
         profiles.insert(kind.clone(), Arc::clone(&profile));
-        Some(profile)
+        Ok(profile)
     }
 }
 

@@ -9,6 +9,7 @@
 
 pub mod builder;
 pub mod config;
+mod decider;
 pub mod drain;
 pub mod edge;
 mod first_bytes;

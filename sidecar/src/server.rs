@@ -13,6 +13,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     builder::StartError,
+    decider::Watch,
     edge::health::{self, Readiness},
     identify::{Anybody, Callers, Door, KnownCallers},
     issuer_keys,
@@ -260,6 +261,14 @@ impl Bound {
             Some(remote) => {
                 let point = Arc::new(remote::decision_point(remote)?);
                 self.readiness.decided_by(Arc::clone(&point));
+                let watch = Watch {
+                    point: Arc::clone(&point),
+                    settings: remote.clone(),
+                    health: running.health.clone(),
+                    readiness: Arc::clone(&self.readiness),
+                };
+                let stop = running.stop_background.clone();
+                running.background.spawn(watch.run(stop));
                 Edges::new(&point, of_engine, listen, &running.health)?
                     .start(listeners.edges, data);
             }

@@ -154,6 +154,22 @@ impl Scene {
         }
     }
 
+    /// Waits until `sidegate health` of the edge says so.
+    async fn healthy(&self, expected: bool) {
+        let deadline = Instant::now() + raw::DEADLINE;
+        let is_healthy = || {
+            let ran = Command::new(PROGRAM)
+                .args(["health", "--addr", "unix:./admin.sock"])
+                .current_dir(self.folders[1].path())
+                .output();
+            ran.unwrap().status.success()
+        };
+        while is_healthy() != expected {
+            assert!(Instant::now() < deadline, "{}", self.logs());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// What the two have logged.
     fn logs(&self) -> String {
         let logs = self.folders.iter().map(|folder| folder.path().join("log"));
@@ -220,6 +236,7 @@ async fn an_edge_without_its_decider_is_not_ready_and_lets_nobody_through() {
     let said = scene.ready(503).await;
     assert!(said.contains("[-]decide.remote failed"), "{said}");
     assert!(said.contains("[+]store ok"), "{said}");
+    scene.healthy(false).await;
     let _ = scene.app.take();
     for target in ["/me", "/public", "/admin"] {
         let refused = scene.ask("GET", target, &held).await;
@@ -228,6 +245,7 @@ async fn an_edge_without_its_decider_is_not_ready_and_lets_nobody_through() {
     assert!(scene.app.take().is_empty(), "nothing reaches the app");
     scene.decider = Some(Daemon::start(scene.folders[0].path()));
     scene.ready(200).await;
+    scene.healthy(true).await;
     assert_eq!(scene.ask("GET", "/me", &held).await.status, 200);
 }
 
@@ -238,4 +256,8 @@ async fn an_edge_with_a_wrong_token_is_not_ready_and_lets_nobody_through() {
     assert!(said.contains("[-]decide.remote failed"), "{said}");
     assert_eq!(scene.ask("GET", "/public", &[]).await.status, 503);
     assert!(scene.app.take().is_empty(), "nothing reaches the app");
+    scene.healthy(false).await;
+    let said = scene.logs();
+    assert!(said.contains("knows no caller by the token"), "{said}");
+    assert!(said.contains("edge.token"), "{said}");
 }

@@ -3,10 +3,41 @@
 use std::collections::HashMap;
 
 use auth_core::{decision_point::SessionError, random::RandomError, store::StoreError};
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use crate::core::reason;
+
+/// Why another Sidegate decides nothing for this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Nobody answers, or not in time.
+    #[error("it cannot be reached")]
+    Away,
+    /// It does not know this process.
+    #[error("it knows no caller by the token of this process")]
+    Unknown,
+    /// It knows this process, which may not ask.
+    #[error("the caller that it takes this process for lacks the grant `authorize`")]
+    GrantMissing,
+    /// It refuses for a reason of its own.
+    #[error("it answers with {0:?}")]
+    Refuses(Code),
+    /// It answers with what cannot be read.
+    #[error("it answers with what makes no sense: is it another version?")]
+    Garbled,
+}
+
+impl From<Status> for Unusable {
+    fn from(status: Status) -> Self {
+        match status.code() {
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled => Self::Away,
+            Code::Unauthenticated => Self::Unknown,
+            Code::PermissionDenied => Self::GrantMissing,
+            code => Self::Refuses(code),
+        }
+    }
+}
 
 /// The error behind a status. One that names no reason of ours, and one that is about this
 /// process's own token or grants, leaves the sessions out of reach, which is said with its code.

@@ -56,6 +56,11 @@ impl Readiness {
         self.draining.store(true, Ordering::SeqCst);
     }
 
+    /// Whether [`drain`](Self::drain) was called.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
+    }
+
     /// Whether the store answers.
     pub async fn store_answers(&self) -> bool {
         let asked = tokio::time::timeout(PATIENCE, self.store.position());
@@ -64,14 +69,14 @@ impl Readiness {
 
     /// What is looked at, and whether it is good.
     async fn checks(&self) -> Vec<(&'static str, bool)> {
-        let is_serving = !self.draining.load(Ordering::SeqCst);
+        let is_serving = !self.is_draining();
         let mut checks = vec![
             ("serving", is_serving),
             ("store", self.store_answers().await),
         ];
         if let Some(remote) = self.remote.get() {
-            let asked = tokio::time::timeout(PATIENCE, remote.answers());
-            checks.push(("decide.remote", matches!(asked.await, Ok(true))));
+            let asked = tokio::time::timeout(PATIENCE, remote.probe());
+            checks.push(("decide.remote", matches!(asked.await, Ok(Ok(())))));
         }
         checks
     }
