@@ -17,6 +17,7 @@ pub mod identify;
 pub mod issuer_keys;
 pub mod jwks_fetch;
 pub mod key_files;
+mod lingering_close;
 pub mod listener;
 pub mod measured;
 pub mod reload;

@@ -18,6 +18,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     first_bytes::FirstBytes,
     identify::Identify,
+    lingering_close::LingeringClose,
     listener::{Connection, Listener, Peer},
     runtime::Workers,
 };
@@ -193,7 +194,10 @@ async fn drive<T, S, B, I>(
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let io = TokioIo::new(FirstBytes::new(io, HEADER_READ_TIMEOUT));
+    let io = TokioIo::new(FirstBytes::new(
+        LingeringClose::new(io),
+        HEADER_READ_TIMEOUT,
+    ));
     // The two are of different types, and what can change its protocol costs a little more.
     let ended = match protocol {
         Protocol::Http2 | Protocol::Any => {
