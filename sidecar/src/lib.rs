@@ -28,6 +28,7 @@ pub mod server;
 pub mod store;
 pub mod sweep;
 pub mod telemetry;
+pub mod tls;
 
 pub use builder::{Sidecar, SidecarBuilder, StartError};
 pub use server::Bound;
