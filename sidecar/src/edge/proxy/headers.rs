@@ -352,6 +352,18 @@ mod tests {
     }
 
     #[test]
+    fn t25_no_header_tells_the_app_of_a_client_certificate() {
+        // Envoy's header: an app behind us would take it for a certificate that somebody verified.
+        for name in ["x-forwarded-client-cert", "x_forwarded_client_cert"] {
+            for is_proxied in [false, true] {
+                let said = [(name, "URI=spiffe://books.example/evil")];
+                let sent = onward(&said, is_proxied, true);
+                assert!(!sent.contains_key(name), "{name}, proxied: {is_proxied}");
+            }
+        }
+    }
+
+    #[test]
     fn credentials_that_a_strategy_reads_stay_here_unless_they_are_passed() {
         let presented = [
             ("authorization", "Bearer x"),
