@@ -15,6 +15,8 @@ pub mod core;
 pub mod envoy;
 #[cfg(all(feature = "core", feature = "client"))]
 pub mod remote;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 /// Authorization, sessions and the wire: package `sidegate.v1`.
 #[allow(
