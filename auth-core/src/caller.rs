@@ -27,7 +27,7 @@ pub enum Grant {
     /// Read and change the session of a call it was handed.
     #[serde(rename = "session.self")]
     SessionSelf,
-    /// Manage sessions by id or subject; only over a unix socket.
+    /// Manage sessions by id or subject; only over a unix socket, or named by a certificate.
     #[serde(rename = "session.manage")]
     SessionManage,
     /// Ask about any subject, without their credential.
@@ -36,7 +36,7 @@ pub enum Grant {
     /// Be believed about the identity of its peers.
     #[serde(rename = "peer.assert")]
     PeerAssert,
-    /// Administer; only over a unix socket.
+    /// Administer; only over a unix socket, or named by a certificate.
     #[serde(rename = "admin")]
     Admin,
 }
@@ -55,9 +55,10 @@ impl Grant {
         }
     }
 
-    /// Whether it may be used over a unix socket only (R25).
+    /// Whether a token does not suffice for it: it may be used over a unix socket, or by a caller that
+    /// its certificate names (R25).
     #[must_use]
-    pub const fn needs_unix_socket(self) -> bool {
+    pub const fn needs_more_than_a_token(self) -> bool {
         match self {
             Self::SessionManage | Self::Admin => true,
             Self::Authorize | Self::SessionSelf | Self::CheckAnySubject | Self::PeerAssert => false,

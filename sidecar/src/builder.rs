@@ -37,6 +37,7 @@ use crate::{
     server::{self, Bound},
     store::sqlite::{OpenError, SqliteOptions, SqliteStore},
     telemetry::{Metrics, Telemetry},
+    tls::running::RunningListeners,
 };
 
 /// What a store in a file promises.
@@ -261,6 +262,7 @@ impl SidecarBuilder {
             settings,
             policy,
             callers,
+            tls,
         } = config.load()?;
         let telemetry = Arc::new(Telemetry::new(Arc::new(Metrics::new())));
         let (store, store_promise) = open_store(self.store, &settings)?;
@@ -277,10 +279,11 @@ impl SidecarBuilder {
             fetchers: fetchers.clone(),
         }));
         let callers = Arc::new(ArcSwap::from_pointee(callers));
+        let tls = RunningListeners::new(tls);
         let reloader = Arc::new(Reloader::new(
             config,
             Arc::clone(&engine),
-            Arc::clone(&callers),
+            (Arc::clone(&callers), tls.clone()),
             settings.clone(),
             Arc::clone(&telemetry),
             self.clock,
@@ -292,6 +295,7 @@ impl SidecarBuilder {
             fetchers,
             reloader,
             callers,
+            tls,
             telemetry,
             settings,
             store_promise,

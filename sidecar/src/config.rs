@@ -12,14 +12,17 @@ use auth_core::{
     policy::{
         Natives, Policy,
         compile::BuiltInSources,
-        diagnostic::PolicyError,
+        diagnostic::{Diagnostic, PolicyError},
         settings::Settings,
         source::{Disk, Document},
     },
     session::TokenHash,
 };
 
-use crate::identify::KnownCallers;
+use crate::{
+    identify::KnownCallers,
+    tls::{TlsError, running::LoadedListeners},
+};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -69,6 +72,8 @@ pub struct Loaded {
     pub policy: Policy,
     /// The callers and their tokens.
     pub callers: KnownCallers,
+    /// What listeners speak TLS with.
+    pub tls: LoadedListeners,
 }
 
 impl Config {
@@ -110,6 +115,7 @@ impl Config {
         let (settings, policy) = both(settings, policy)?;
         Ok(Loaded {
             callers: KnownCallers::load(&settings.callers, self.own_uid)?,
+            tls: LoadedListeners::read(&settings.listen).map_err(|error| unusable(&error))?,
             settings,
             policy,
         })
@@ -140,6 +146,11 @@ impl Config {
             if let Ok(settings) = self.settings(&documents) {
                 let callers = settings.callers.into_iter();
                 files.extend(callers.filter_map(|caller| caller.token_file));
+                let proxy = settings.listen.proxy.and_then(|proxy| proxy.tls);
+                for tls in [settings.listen.tls, proxy].into_iter().flatten() {
+                    files.extend([tls.certificate, tls.key]);
+                    files.extend(tls.client_ca);
+                }
             }
         }
         files
@@ -177,6 +188,22 @@ impl Config {
                 .map_or_else(String::new, |main| main.path.display().to_string()),
         }
     }
+}
+
+/// What is wrong with a file of TLS, as what is wrong with the policy is told.
+fn unusable(error: &TlsError) -> PolicyError {
+    let cause = std::error::Error::source(error);
+    let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+    let diagnostic = Diagnostic {
+        file: error.path().display().to_string(),
+        line: 0,
+        column: 0,
+        length: 0,
+        message: format!("{error}{cause}"),
+        help: None,
+        source_line: String::new(),
+    };
+    diagnostic.into()
 }
 
 fn folder_of(file: &Path) -> PathBuf {

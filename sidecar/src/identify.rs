@@ -1,4 +1,5 @@
-//! Who asks: a unix socket's peer by user id, anybody by the token of a configured file (R25).
+//! Who asks: a unix socket's peer by user id, a client of TLS by its certificate, anybody by the
+//! token of a configured file (R25).
 //!
 //! What is found goes into the extensions of the request, as [`Identified`];
 //! [`access`](crate::edge::access) holds the caller to its grants.
@@ -21,6 +22,7 @@ use http::{HeaderMap, Request, header::AUTHORIZATION};
 use crate::{
     edge::access::{Identified, Transport},
     listener::Peer,
+    tls::peer::PeerCertificate,
 };
 
 /// The shortest token of a caller, in bytes.
@@ -28,22 +30,50 @@ pub const MIN_TOKEN_BYTES: usize = 32;
 /// The longest token of a caller, in bytes.
 pub const MAX_TOKEN_BYTES: usize = 1024;
 
+/// What is known of the other end of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connected {
+    /// As the system knows it.
+    pub peer: Peer,
+    /// Its certificate, which the handshake has verified.
+    pub certificate: Option<Arc<PeerCertificate>>,
+}
+
+impl Connected {
+    /// A connection without a certificate, or none yet.
+    #[must_use]
+    pub const fn without_certificate(peer: Peer) -> Self {
+        Self {
+            peer,
+            certificate: None,
+        }
+    }
+}
+
 /// Finds callers; one for each listener.
 pub trait Identify: Clone + Send + Sync + 'static {
     /// Puts what is known of the caller into the extensions of the request.
-    fn identify<B>(&self, peer: Peer, request: &mut Request<B>);
+    fn identify<B>(&self, from: &Connected, request: &mut Request<B>);
+
+    /// Whether requests of this connection are looked at at all, after a handshake of TLS.
+    fn admits(&self, _from: &Connected) -> bool {
+        true
+    }
 }
 
-/// A listener whose requests nobody is asked for.
+/// A listener whose requests nobody is asked for. Where they come from is told, by address and by
+/// certificate.
 #[derive(Clone, Copy, Debug)]
 pub struct Anybody;
 
 impl Identify for Anybody {
-    fn identify<B>(&self, peer: Peer, request: &mut Request<B>) {
-        if let Peer::Tcp(address) = peer {
-            request
-                .extensions_mut()
-                .insert(axum::extract::ConnectInfo(address));
+    fn identify<B>(&self, from: &Connected, request: &mut Request<B>) {
+        let extensions = request.extensions_mut();
+        if let Peer::Tcp(address) = from.peer {
+            extensions.insert(axum::extract::ConnectInfo(address));
+        }
+        if let Some(certificate) = &from.certificate {
+            extensions.insert(Arc::clone(certificate));
         }
     }
 }
@@ -73,16 +103,46 @@ impl Callers {
 }
 
 impl Identify for Callers {
-    fn identify<B>(&self, peer: Peer, request: &mut Request<B>) {
-        let transport = match peer {
-            Peer::Unix { .. } => Transport::Unix,
-            Peer::Tcp(_) => Transport::Tcp,
-        };
-        let caller = self.known.load().find(self.door, peer, request.headers());
-        if let Some(caller) = caller {
-            let identified = Identified { caller, transport };
+    fn identify<B>(&self, from: &Connected, request: &mut Request<B>) {
+        let found = self.known.load().find(self.door, from, request.headers());
+        if let Some(identified) = found {
             request.extensions_mut().insert(identified);
         }
+    }
+}
+
+/// A listener for one client alone: over TLS it must present the certificate that names this caller.
+#[derive(Clone, Debug)]
+pub struct Certified {
+    /// The name of the caller; `None` lets in everybody.
+    pub(crate) caller: Option<Arc<str>>,
+    pub(crate) known: Arc<ArcSwap<KnownCallers>>,
+}
+
+impl Identify for Certified {
+    fn identify<B>(&self, from: &Connected, request: &mut Request<B>) {
+        Anybody.identify(from, request);
+    }
+
+    fn admits(&self, from: &Connected) -> bool {
+        let Some(wanted) = &self.caller else {
+            return true;
+        };
+        let known = self.known.load();
+        let found = known.by_certificate(from);
+        let is_admitted = found.is_some_and(|caller| caller.name == *wanted);
+        if !is_admitted {
+            let certificate = from.certificate.as_deref();
+            tracing::warn!(
+                target: "audit",
+                event = "authn_login_fail",
+                why = "client_certificate",
+                caller = %wanted,
+                identity = certificate.map(|certificate| &*certificate.identity),
+                "security event"
+            );
+        }
+        is_admitted
     }
 }
 
@@ -90,6 +150,7 @@ impl Identify for Callers {
 pub struct KnownCallers {
     by_uid: HashMap<u32, Arc<Caller>>,
     by_token: Vec<(TokenHash, Arc<Caller>)>,
+    by_identity: HashMap<String, Arc<Caller>>,
     operators: HashMap<u32, Arc<Caller>>,
 }
 
@@ -104,6 +165,7 @@ impl KnownCallers {
         let mut known = Self {
             by_uid: HashMap::new(),
             by_token: Vec::new(),
+            by_identity: HashMap::new(),
             operators: [0, own_uid]
                 .into_iter()
                 .map(|uid| (uid, Arc::new(Caller::operator(&format!("uid:{uid}")))))
@@ -112,6 +174,10 @@ impl KnownCallers {
         for settings in callers {
             if let Some(uid) = settings.uid {
                 known.by_uid.insert(uid, Arc::clone(&settings.caller));
+            }
+            if let Some(identity) = &settings.identity {
+                let caller = Arc::clone(&settings.caller);
+                known.by_identity.insert(identity.clone(), caller);
             }
             if let Some(path) = &settings.token_file {
                 let hash = read_token(path).map_err(|why| fault(path, why))?;
@@ -125,21 +191,37 @@ impl KnownCallers {
         Ok(known)
     }
 
-    /// The caller of a request. A presented token decides, good or bad; there is no falling back
-    /// to the user id.
+    /// The caller of a request, and how it is connected. A presented token decides, good or bad;
+    /// there is no falling back to the user id or the certificate.
     #[must_use]
-    pub fn find(&self, door: Door, peer: Peer, headers: &HeaderMap) -> Option<Arc<Caller>> {
+    pub fn find(&self, door: Door, from: &Connected, headers: &HeaderMap) -> Option<Identified> {
         let presented = headers.get_all(AUTHORIZATION).iter();
-        match authorization_values(presented.map(http::HeaderValue::as_bytes)) {
+        let caller = match authorization_values(presented.map(http::HeaderValue::as_bytes)) {
             Authorization::Bearer(token) => self.by_hash(&TokenHash::of(token.as_bytes())).cloned(),
-            Authorization::Absent => self.by_peer(door, peer),
+            Authorization::Absent => self.by_peer(door, from),
             _ => None,
-        }
+        }?;
+        let is_certified = || {
+            let certified = self.by_certificate(from);
+            certified.is_some_and(|certified| certified.name == caller.name)
+        };
+        let transport = match from.peer {
+            Peer::Unix { .. } => Transport::Unix,
+            Peer::Tcp(_) if is_certified() => Transport::MutualTls,
+            Peer::Tcp(_) => Transport::Tcp,
+        };
+        Some(Identified { caller, transport })
     }
 
-    fn by_peer(&self, door: Door, peer: Peer) -> Option<Arc<Caller>> {
-        let Peer::Unix { uid } = peer else {
-            return None;
+    /// The caller that the certificate of a connection names.
+    fn by_certificate(&self, from: &Connected) -> Option<&Arc<Caller>> {
+        let certificate = from.certificate.as_ref()?;
+        self.by_identity.get(&*certificate.identity)
+    }
+
+    fn by_peer(&self, door: Door, from: &Connected) -> Option<Arc<Caller>> {
+        let Peer::Unix { uid } = from.peer else {
+            return self.by_certificate(from).cloned();
         };
         let operator = match door {
             Door::Admin => self.operators.get(&uid),
@@ -165,6 +247,7 @@ impl fmt::Debug for KnownCallers {
         f.debug_struct("KnownCallers")
             .field("by_uid", &self.by_uid)
             .field("by_token", &names.collect::<Vec<_>>())
+            .field("by_identity", &self.by_identity)
             .finish_non_exhaustive()
     }
 }

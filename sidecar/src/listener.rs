@@ -7,10 +7,13 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use auth_core::policy::settings::Address;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::tls::running::RunningTls;
 
 /// The other end of a connection, as the system knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,8 @@ pub enum Listener {
     Unix(UnixListener, SocketFile),
     /// TCP.
     Tcp(TcpListener),
+    /// TLS over TCP.
+    Tls(TcpListener, Arc<RunningTls>),
 }
 
 /// An accepted connection.
@@ -60,6 +65,8 @@ pub enum Connection {
     Unix(UnixStream),
     /// Over TCP.
     Tcp(TcpStream),
+    /// Over TCP, before the handshake of TLS.
+    Tls(TcpStream, Arc<RunningTls>),
 }
 
 /// An accepted connection on its way to the runtime that serves it.
@@ -69,6 +76,8 @@ pub enum Detached {
     Unix(std::os::unix::net::UnixStream),
     /// Over TCP.
     Tcp(std::net::TcpStream),
+    /// Over TCP, before the handshake of TLS.
+    Tls(std::net::TcpStream, Arc<RunningTls>),
 }
 
 impl Connection {
@@ -81,6 +90,7 @@ impl Connection {
         Ok(match self {
             Self::Unix(stream) => Detached::Unix(stream.into_std()?),
             Self::Tcp(stream) => Detached::Tcp(stream.into_std()?),
+            Self::Tls(stream, tls) => Detached::Tls(stream.into_std()?, tls),
         })
     }
 }
@@ -95,6 +105,7 @@ impl Detached {
         Ok(match self {
             Self::Unix(stream) => Connection::Unix(UnixStream::from_std(stream)?),
             Self::Tcp(stream) => Connection::Tcp(TcpStream::from_std(stream)?),
+            Self::Tls(stream, tls) => Connection::Tls(TcpStream::from_std(stream)?, tls),
         })
     }
 }
@@ -125,6 +136,15 @@ impl Listener {
         }
     }
 
+    /// Speaks TLS if there is any and this is TCP; a unix socket never does.
+    #[must_use]
+    pub fn speaking(self, tls: Option<&Arc<RunningTls>>) -> Self {
+        match (self, tls) {
+            (Self::Tcp(listener), Some(tls)) => Self::Tls(listener, Arc::clone(tls)),
+            (listener, _) => listener,
+        }
+    }
+
     /// Where it listens; the port is the real one.
     ///
     /// # Errors
@@ -133,7 +153,7 @@ impl Listener {
     pub fn address(&self) -> io::Result<Address> {
         Ok(match self {
             Self::Unix(_, file) => Address::Unix(file.path.clone()),
-            Self::Tcp(listener) => Address::Tcp(listener.local_addr()?),
+            Self::Tcp(listener) | Self::Tls(listener, _) => Address::Tcp(listener.local_addr()?),
         })
     }
 
@@ -150,13 +170,22 @@ impl Listener {
                 Ok((Connection::Unix(stream), Peer::Unix { uid }))
             }
             Self::Tcp(listener) => {
-                let (stream, address) = listener.accept().await?;
-                // Small answers must not wait for more of them.
-                stream.set_nodelay(true)?;
+                let (stream, address) = accept_tcp(listener).await?;
                 Ok((Connection::Tcp(stream), Peer::Tcp(address)))
+            }
+            Self::Tls(listener, tls) => {
+                let (stream, address) = accept_tcp(listener).await?;
+                Ok((Connection::Tls(stream, Arc::clone(tls)), Peer::Tcp(address)))
             }
         }
     }
+}
+
+async fn accept_tcp(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, address) = listener.accept().await?;
+    // Small answers must not wait for more of them.
+    stream.set_nodelay(true)?;
+    Ok((stream, address))
 }
 
 /// The file of a unix socket that is ours.

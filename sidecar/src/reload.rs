@@ -11,7 +11,10 @@ use arc_swap::ArcSwap;
 use auth_core::{
     clock::{Clock, Timestamp},
     engine::Engine,
-    policy::{diagnostic::PolicyError, settings::Settings},
+    policy::{
+        diagnostic::PolicyError,
+        settings::{Listen, Settings, Tls},
+    },
     session::TokenHash,
 };
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -25,6 +28,7 @@ use crate::{
     config::{Config, Loaded},
     identify::KnownCallers,
     telemetry::Telemetry,
+    tls::running::RunningListeners,
 };
 
 /// How long to wait for more changes after one: editors and mounts change files in several steps.
@@ -53,6 +57,7 @@ pub struct Reloader {
     config: Config,
     engine: Arc<Engine>,
     callers: Arc<ArcSwap<KnownCallers>>,
+    tls: RunningListeners,
     settings: ArcSwap<Settings>,
     telemetry: Arc<Telemetry>,
     clock: Arc<dyn Clock>,
@@ -67,7 +72,7 @@ impl Reloader {
     pub fn new(
         config: Config,
         engine: Arc<Engine>,
-        callers: Arc<ArcSwap<KnownCallers>>,
+        (callers, tls): (Arc<ArcSwap<KnownCallers>>, RunningListeners),
         settings: Settings,
         telemetry: Arc<Telemetry>,
         clock: Arc<dyn Clock>,
@@ -89,6 +94,7 @@ impl Reloader {
             config,
             engine,
             callers,
+            tls,
             telemetry,
             clock,
         }
@@ -155,6 +161,7 @@ impl Reloader {
         self.telemetry
             .log_one_allow_in(loaded.settings.telemetry.log_one_allow_in);
         self.callers.store(Arc::new(loaded.callers));
+        self.tls.replace(loaded.tls);
         self.settings.store(Arc::new(loaded.settings));
         self.engine.replace_policy(loaded.policy);
         tracing::info!(
@@ -243,10 +250,28 @@ fn watch_folder(watcher: &mut RecommendedWatcher, folder: &Path) {
     }
 }
 
+/// The new listeners with the old names of the files of TLS: other files are followed, but not that
+/// there are some or none.
+fn with_tls_of(old: &Listen, new: &Listen) -> Listen {
+    let kept = |old: &Option<Tls>, new: &Option<Tls>| match (old, new) {
+        (Some(old), Some(_)) => Some(old.clone()),
+        (_, new) => new.clone(),
+    };
+    let mut listen = new.clone();
+    listen.tls = kept(&old.tls, &new.tls);
+    if let (Some(old), Some(new)) = (&old.proxy, &mut listen.proxy) {
+        new.tls = kept(&old.tls, &new.tls);
+    }
+    listen
+}
+
 /// The sections whose change a running process cannot follow.
 fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
     let pairs = [
-        ("listen", old.listen != new.listen),
+        (
+            "listen",
+            old.listen != with_tls_of(&old.listen, &new.listen),
+        ),
         ("store", old.store != new.store),
         ("sessions", old.sessions != new.sessions),
         ("keys", old.keys != new.keys),

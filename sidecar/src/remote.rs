@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use auth_core::policy::settings::{Address, Remote};
+use auth_core::policy::settings::{Address, Remote, RemoteAddress};
 use hyper_util::rt::TokioIo;
-use proto::remote::{CallerToken, RemoteDecisionPoint};
+use proto::{
+    remote::{CallerToken, RemoteDecisionPoint},
+    tls::{ClientTls, ClientTlsError},
+};
 use tokio::net::UnixStream;
 use tonic::transport::{Channel, Endpoint, Uri};
 
@@ -27,6 +30,9 @@ pub enum RemoteError {
     /// The address is none.
     #[error("the address of `decide.remote` cannot be dialled")]
     Address(#[from] tonic::transport::Error),
+    /// It cannot be asked over TLS.
+    #[error("`decide.remote` cannot be asked over TLS")]
+    Tls(#[from] ClientTlsError),
 }
 
 /// The other Sidegate as a decision point. It is dialled when somebody asks, and again when it was
@@ -52,7 +58,17 @@ pub fn decision_point(settings: &Remote) -> Result<RemoteDecisionPoint, RemoteEr
             .to_string(),
         problem: "it holds no token".to_owned(),
     })?;
-    Ok(RemoteDecisionPoint::new(channel(&settings.address)?, token))
+    let channel = match &settings.address {
+        RemoteAddress::Local(address) => channel(address)?,
+        RemoteAddress::Tls(tls) => {
+            let files = ClientTls {
+                ca: tls.ca.clone(),
+                identity: tls.identity.clone(),
+            };
+            files.connect_lazy(&tls.authority, CONNECT_TIMEOUT)?
+        }
+    };
+    Ok(RemoteDecisionPoint::new(channel, token))
 }
 
 fn channel(address: &Address) -> Result<Channel, tonic::transport::Error> {

@@ -17,10 +17,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     first_bytes::FirstBytes,
-    identify::Identify,
+    identify::{Connected, Identify},
     lingering_close::LingeringClose,
-    listener::{Connection, Listener, Peer},
+    listener::{Connection, Listener},
     runtime::Workers,
+    tls::handshake,
 };
 
 /// The largest list of header fields accepted, in bytes (H-13).
@@ -127,15 +128,14 @@ async fn accept<S, B, I>(
         };
         let service = PerConnection {
             identify: identify.clone(),
-            peer,
+            from: Connected::without_certificate(peer),
             service: service.clone(),
         };
         let (builder, drain) = (Arc::clone(&builder), serving.drain.clone());
         let connection = async move {
             let _permit = permit;
             match connection.register() {
-                Ok(Connection::Unix(io)) => drive(&builder, protocol, io, service, drain).await,
-                Ok(Connection::Tcp(io)) => drive(&builder, protocol, io, service, drain).await,
+                Ok(connection) => serve(&builder, protocol, connection, service, drain).await,
                 Err(error) => tracing::warn!(%error, "a connection could not be served"),
             }
         };
@@ -179,13 +179,59 @@ async fn refused(error: &io::Error) {
     }
 }
 
-/// Serves one connection to its end, or until its open requests are answered after a drain began.
+/// Serves one connection, after its handshake if it has one.
+async fn serve<S, B, I>(
+    builder: &auto::Builder<TokioExecutor>,
+    protocol: Protocol,
+    connection: Connection,
+    mut service: PerConnection<S, I>,
+    drain: CancellationToken,
+) where
+    I: Identify,
+    PerConnection<S, I>:
+        hyper::service::Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
+    <PerConnection<S, I> as hyper::service::Service<Request<Incoming>>>::Future: Send + 'static,
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (io, tls) = match connection {
+        Connection::Unix(io) => {
+            return drive(builder, protocol, io, service, drain.cancelled()).await;
+        }
+        Connection::Tcp(io) => {
+            return drive(builder, protocol, io, service, drain.cancelled()).await;
+        }
+        Connection::Tls(io, tls) => (io, tls),
+    };
+    let secured = tokio::select! {
+        () = drain.cancelled() => return,
+        secured = handshake::accept(io, &tls, protocol) => secured,
+    };
+    let secured = match secured {
+        Ok(secured) => secured,
+        Err(error) => return handshake::log(&error, service.from.peer),
+    };
+    service.from.certificate = secured.certificate;
+    if !service.identify.admits(&service.from) {
+        return;
+    }
+    let is_certified = service.from.certificate.is_some();
+    let end = async {
+        tokio::select! {
+            () = drain.cancelled() => {}
+            () = secured.superseded.cancelled(), if is_certified => {}
+        }
+    };
+    drive(builder, protocol, secured.stream, service, end).await;
+}
+
+/// Serves one connection to its end, or until its open requests are answered after it was to `end`.
 async fn drive<T, S, B, I>(
     builder: &auto::Builder<TokioExecutor>,
     protocol: Protocol,
     io: T,
     service: PerConnection<S, I>,
-    drain: CancellationToken,
+    end: impl Future<Output = ()>,
 ) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     PerConnection<S, I>:
@@ -204,7 +250,7 @@ async fn drive<T, S, B, I>(
             let mut connection = pin!(builder.serve_connection(io, service));
             tokio::select! {
                 ended = connection.as_mut() => ended,
-                () = drain.cancelled() => {
+                () = end => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
@@ -214,7 +260,7 @@ async fn drive<T, S, B, I>(
             let mut connection = pin!(builder.serve_connection_with_upgrades(io, service));
             tokio::select! {
                 ended = connection.as_mut() => ended,
-                () = drain.cancelled() => {
+                () = end => {
                     connection.as_mut().graceful_shutdown();
                     connection.await
                 }
@@ -229,7 +275,7 @@ async fn drive<T, S, B, I>(
 /// What every request of a connection passes: limits, and the finding of its caller.
 struct PerConnection<S, I> {
     identify: I,
-    peer: Peer,
+    from: Connected,
     service: S,
 }
 
@@ -254,7 +300,7 @@ where
             return Either::Left(std::future::ready(Ok(too_large())));
         }
         let mut request = request.map(tonic::body::Body::new);
-        self.identify.identify(self.peer, &mut request);
+        self.identify.identify(&self.from, &mut request);
         // The services here are always ready, so that none needs to be asked.
         Either::Right(self.service.clone().call(request))
     }

@@ -24,6 +24,7 @@ use crate::{
     serve::{self, Protocol, Serving},
     sweep,
     telemetry::{DecisionSeen, Telemetry},
+    tls::running::RunningListeners,
 };
 
 mod edges;
@@ -47,6 +48,7 @@ pub(crate) struct Parts {
     pub(crate) fetchers: KeyFetchers,
     pub(crate) reloader: Arc<Reloader>,
     pub(crate) callers: Arc<ArcSwap<KnownCallers>>,
+    pub(crate) tls: RunningListeners,
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) settings: Settings,
     pub(crate) store_promise: String,
@@ -132,17 +134,19 @@ pub(crate) async fn bind(parts: Parts) -> Result<Bound, StartError> {
         grpc: Vec::new(),
         http: Vec::new(),
         telemetry: None,
-        edges: EdgeListeners::bind(listen, &mut addresses).await?,
+        edges: EdgeListeners::bind(listen, &parts.tls, &mut addresses).await?,
     };
     addresses.admin = Some(listeners.admin.address()?);
     for address in &listen.grpc {
         let listener = Listener::bind(address, DATA_SOCKET_MODE).await?;
         addresses.grpc.push(listener.address()?);
+        let listener = listener.speaking(parts.tls.services.as_ref());
         listeners.grpc.push(listener);
     }
     for address in &listen.http {
         let listener = Listener::bind(address, DATA_SOCKET_MODE).await?;
         addresses.http.push(listener.address()?);
+        let listener = listener.speaking(parts.tls.services.as_ref());
         listeners.http.push(listener);
     }
     if parts.serve_telemetry {
@@ -256,7 +260,8 @@ impl Bound {
         let of_engine = (engine.clock(), engine.keys());
         match &self.parts.settings.remote {
             None => {
-                Edges::new(engine, of_engine, listen, &running.health)?.start(listeners.edges, data)
+                let edges = Edges::new(engine, of_engine, listen, &running.health)?;
+                edges.start(listeners.edges, &self.parts.callers, data);
             }
             Some(remote) => {
                 let point = Arc::new(remote::decision_point(remote)?);
@@ -269,8 +274,8 @@ impl Bound {
                 };
                 let stop = running.stop_background.clone();
                 running.background.spawn(watch.run(stop));
-                Edges::new(&point, of_engine, listen, &running.health)?
-                    .start(listeners.edges, data);
+                let edges = Edges::new(&point, of_engine, listen, &running.health)?;
+                edges.start(listeners.edges, &self.parts.callers, data);
             }
         }
         serve::start(listeners.admin, Protocol::Http2, operators, admin, data);

@@ -1,51 +1,28 @@
 //! What a listener needs to speak TLS, read from PEM files and checked before it is used.
 
 use std::{
-    io,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use auth_core::policy::settings::Tls as TlsFiles;
+use proto::tls::pem::{self, PemError};
 use rustls::{
     RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::{VerifierBuilderError, WebPkiClientVerifier},
+    server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier},
     version::{TLS12, TLS13},
 };
 
-/// The files of a listener that speaks TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// The certificate of the listener and those that lead to its authority, in this order.
-    pub certificate: PathBuf,
-    /// The private key of the certificate, readable by its owner alone.
-    pub key: PathBuf,
-    /// Who signs the certificates of clients; without it no client is asked for one.
-    pub client_ca: Option<PathBuf>,
-}
+pub mod handshake;
+pub mod peer;
+pub mod running;
 
 /// Why a listener cannot speak TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The system refused.
-    #[error("`{path}` could not be read")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Others may read the private key.
-    #[error("`{0}` can be read by others than its owner; run `chmod 600` on it")]
-    Shared(PathBuf),
-    /// No certificate is in the file.
-    #[error("`{0}` holds no PEM certificate; write `-----BEGIN CERTIFICATE-----` blocks to it")]
-    NoCertificate(PathBuf),
-    /// No private key is in the file, or none that can be read.
-    #[error("`{0}` holds no PEM private key; write one unencrypted key (PKCS #8) to it")]
-    NoKey(PathBuf),
+    /// A file cannot be read, or holds nothing of use.
+    #[error(transparent)]
+    Pem(#[from] PemError),
     /// The key is not the one of the certificate, or of a kind that is not supported.
     #[error("`{key}` is no usable key of `{certificate}`; name the two that were issued together")]
     Pair {
@@ -68,18 +45,31 @@ pub enum TlsError {
     },
 }
 
+impl TlsError {
+    /// The file that is to blame.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Pem(error) => error.path(),
+            Self::Pair { key: path, .. } | Self::Authority { path, .. } => path,
+        }
+    }
+}
+
 /// Reads `files` for a listener that speaks `protocols` (ALPN), the preferred one first.
 ///
 /// A client may come without a certificate even if `client_ca` is set: it is then nobody, and
-/// what it presents besides decides. One that comes with a wrong certificate is turned away.
+/// what it presents besides decides. One that comes with a wrong certificate is turned away. Where
+/// certificates name clients, each connection has its own verified: none resumes an earlier one,
+/// whose certificate may have expired since.
 ///
 /// # Errors
 ///
 /// Returns [`TlsError`] naming the file when one cannot be read, holds nothing of use, is a key
 /// that others may read, or does not fit the others.
 pub fn load(files: &TlsFiles, protocols: &[&str]) -> Result<ServerConfig, TlsError> {
-    let chain = certificates(&files.certificate)?;
-    let key = private_key(&files.key)?;
+    let chain = pem::certificates(&files.certificate)?;
+    let key = pem::private_key(&files.key)?;
     let pair = |source| TlsError::Pair {
         certificate: files.certificate.clone(),
         key: files.key.clone(),
@@ -100,6 +90,10 @@ pub fn load(files: &TlsFiles, protocols: &[&str]) -> Result<ServerConfig, TlsErr
         }
     };
     let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
+    if files.client_ca.is_some() {
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = protocols
         .iter()
         .map(|name| name.as_bytes().to_vec())
@@ -109,7 +103,7 @@ pub fn load(files: &TlsFiles, protocols: &[&str]) -> Result<ServerConfig, TlsErr
 
 fn roots(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
+    for certificate in pem::certificates(path)? {
         roots
             .add(certificate)
             .map_err(|source| authority(path)(source.into()))?;
@@ -117,37 +111,15 @@ fn roots(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
     Ok(Arc::new(roots))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = std::fs::read(path).map_err(failed(path))?;
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    match found {
-        Ok(found) if !found.is_empty() => Ok(found),
-        Ok(_) | Err(_) => Err(TlsError::NoCertificate(path.to_owned())),
-    }
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let file = std::fs::metadata(path).map_err(failed(path))?;
-    if file.permissions().mode() & 0o077 != 0 {
-        return Err(TlsError::Shared(path.to_owned()));
-    }
-    let text = std::fs::read(path).map_err(failed(path))?;
-    // The error of the parser is dropped: it may quote the file.
-    PrivateKeyDer::from_pem_slice(&text).map_err(|_| TlsError::NoKey(path.to_owned()))
-}
-
 fn authority(path: &Path) -> impl FnOnce(Box<dyn std::error::Error + Send + Sync>) -> TlsError {
     let path = path.to_owned();
     move |source| TlsError::Authority { path, source }
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> TlsError {
-    let path = path.to_owned();
-    move |source| TlsError::Io { path, source }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use rcgen::{CertificateParams, KeyPair};
 
     use super::*;
@@ -187,7 +159,10 @@ mod tests {
         let text = std::fs::read_to_string(&files.key).unwrap();
         put_key(&files.key, &text, 0o640);
         let refused = load(&files, &["h2"]).unwrap_err();
-        assert!(matches!(refused, TlsError::Shared(_)), "{refused}");
+        assert!(
+            matches!(refused, TlsError::Pem(PemError::Shared(_))),
+            "{refused}"
+        );
     }
 
     #[test]

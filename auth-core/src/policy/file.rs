@@ -23,7 +23,7 @@ pub use operation::{
 pub use platform::{
     AssertionFile, CallerFile, DecideFile, EmbeddedFile, EnvoyFile, ForwardAuthFile, KeysFile,
     Listen, LogFormat, MemoryFile, PassedCredentials, ProxyFile, RemoteFile, SessionsFile,
-    StoreFile, TelemetryFile,
+    StoreFile, TelemetryFile, TlsFile,
 };
 pub use strategy::{
     ApiKeyFile, BearerFile, CookieFile, IssuerFile, NativeStrategyFile, SameSite, ScopesOf,

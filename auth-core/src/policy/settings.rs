@@ -31,6 +31,7 @@ mod proxy;
 mod remote;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use address::Address;
 pub use network::{Network, NetworkError};
@@ -90,6 +91,19 @@ pub struct Listen {
     pub hosts: Vec<String>,
     /// Origins that may call the HTTP listener from a browser.
     pub origins: Vec<String>,
+    /// TLS for the TCP addresses of gRPC, HTTP, forward-auth and Envoy.
+    pub tls: Option<Tls>,
+}
+
+/// What a listener needs to speak TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The file of the certificate, and behind it those that lead to its authority.
+    pub certificate: PathBuf,
+    /// The file of its private key, readable by its owner alone.
+    pub key: PathBuf,
+    /// The file of those who sign the certificates of clients; without it no client is asked for one.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// Forward-auth for proxies.
@@ -109,9 +123,39 @@ pub struct ForwardAuth {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
     /// Its gRPC address.
-    pub address: Address,
+    pub address: RemoteAddress,
     /// The file with the token by which it knows this process.
     pub token_file: Option<PathBuf>,
+}
+
+/// Where another Sidegate is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RemoteAddress {
+    /// On this machine, in the clear.
+    Local(Address),
+    /// Anywhere, over TLS.
+    Tls(RemoteTls),
+}
+
+/// How another Sidegate is asked over TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteTls {
+    /// Host and port.
+    pub authority: String,
+    /// The file of the authorities that vouch for it.
+    pub ca: PathBuf,
+    /// The files of the certificate by which it knows this process, and of its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// As the policy file has it.
+impl std::fmt::Display for RemoteAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Local(address) => address.fmt(f),
+            Self::Tls(tls) => write!(f, "https://{}", tls.authority),
+        }
+    }
 }
 
 /// A reverse proxy in front of an app.
@@ -133,6 +177,8 @@ pub struct Proxy {
     pub timeout: Duration,
     /// What a signed statement for the app says of itself.
     pub assertion: Option<AssertionSettings>,
+    /// TLS for clients.
+    pub tls: Option<Tls>,
 }
 
 /// Envoy's external authorization.
@@ -144,6 +190,8 @@ pub struct Envoy {
     pub caller: Arc<Caller>,
     /// Whether a call that could not be decided is answered as an error, which may fail open.
     pub error_response: bool,
+    /// Whether an Envoy that asks over TCP must present the certificate that names the caller.
+    pub needs_certificate: bool,
 }
 
 /// Where sessions are kept.
@@ -184,6 +232,8 @@ pub struct CallerSettings {
     pub token_file: Option<PathBuf>,
     /// The user id that names it on a unix socket.
     pub uid: Option<u32>,
+    /// What the certificate names that names it over TLS.
+    pub identity: Option<String>,
 }
 
 impl Settings {
@@ -217,7 +267,7 @@ impl Settings {
 
         let folder = main.path.parent().unwrap_or(Path::new(""));
         let data_dir = data_folder(&file, folder, data_dir);
-        let callers = callers::read(&file.callers, folder, &mut faults);
+        let callers = callers::read(&file, folder, &mut faults);
         let settings = Self {
             listen: listen::read(&file, folder, &data_dir, &callers, &mut faults),
             remote: remote::read(&file, folder, &mut faults),

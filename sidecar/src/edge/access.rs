@@ -21,8 +21,10 @@ use super::status::refusal;
 pub enum Transport {
     /// A unix socket, whose peer the system names.
     Unix,
-    /// TCP, loopback too: the caller is known by a token alone.
+    /// TCP, loopback too, and with TLS or without: the caller is known by a token alone.
     Tcp,
+    /// TLS over TCP: the caller is known by its certificate.
+    MutualTls,
 }
 
 /// Whom the listener found to be asking.
@@ -48,7 +50,8 @@ pub fn caller(extensions: &Extensions, grant: Grant) -> Result<Arc<Caller>, Stat
 /// # Errors
 ///
 /// UNAUTHENTICATED (`CALLER_UNKNOWN`) when the listener found no caller, PERMISSION_DENIED when it
-/// lacks the grant (`GRANT_MISSING`) or the grant needs a unix socket (`TRANSPORT_NOT_ALLOWED`).
+/// lacks the grant (`GRANT_MISSING`) or the grant needs more than a token
+/// (`TRANSPORT_NOT_ALLOWED`).
 pub fn known(extensions: &Extensions, grant: Grant) -> Result<&Arc<Caller>, Status> {
     let Some(Identified { caller, transport }) = extensions.get() else {
         tracing::warn!(
@@ -82,8 +85,10 @@ pub fn require(caller: &Caller, transport: Transport, grant: Grant) -> Result<()
         let message = format!("caller `{name}` lacks the grant `{grant}`");
         return Err(denied(caller, reason::GRANT_MISSING, message, &facts));
     }
-    if grant.needs_unix_socket() && transport != Transport::Unix {
-        let message = format!("the grant `{grant}` may be used over a unix socket only");
+    if grant.needs_more_than_a_token() && transport == Transport::Tcp {
+        let message = format!(
+            "the grant `{grant}` may be used over a unix socket, or with a client certificate, only"
+        );
         return Err(denied(
             caller,
             reason::TRANSPORT_NOT_ALLOWED,

@@ -177,6 +177,10 @@ impl<D: DecisionPoint> Proxy<D> {
     ) -> Result<Asked, Refusal> {
         let deadline = Deadline::of(&MetadataMap::new(), DEFAULT_MAX);
         let client = Client::of(peer, &request.headers, &self.settings.trusted_proxies);
+        let client = match self.settings.tls {
+            None => client,
+            Some(_) => client.over_tls(request.extensions.get()),
+        };
         let profile = deadline.result(self.point.profile(kind)).await;
         let profile = profile.unwrap_or_default();
         let tenant = &self.settings.caller.tenant;

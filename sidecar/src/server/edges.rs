@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use auth_core::{
     caller::Grant, clock::Clock, decision_point::DecisionPoint, keys::Keyring, policy::settings,
 };
@@ -24,9 +25,10 @@ use crate::{
         forward_auth::{self, ForwardAuth},
         proxy::{self, Proxy},
     },
-    identify::Anybody,
+    identify::{Anybody, Certified, KnownCallers},
     listener::Listener,
     serve::{self, Protocol, Serving},
+    tls::running::RunningListeners,
 };
 
 /// The largest question of Envoy's that is read, in bytes: a body may be part of it.
@@ -44,25 +46,33 @@ impl EdgeListeners {
     /// Binds what is configured, and notes where.
     pub(super) async fn bind(
         listen: &settings::Listen,
+        tls: &RunningListeners,
         addresses: &mut Addresses,
     ) -> Result<Self, StartError> {
         let mut listeners = Self::default();
         let forward_auth = listen.forward_auth.as_ref().map(|edge| &edge.address);
         let proxy = listen.proxy.as_ref().map(|edge| &edge.address);
         let envoy = listen.envoy.as_ref().map(|edge| &edge.address);
-        for (configured, listener, bound) in [
+        let services = tls.services.as_ref();
+        for (configured, tls, listener, bound) in [
             (
                 forward_auth,
+                services,
                 &mut listeners.forward_auth,
                 &mut addresses.forward_auth,
             ),
-            (proxy, &mut listeners.proxy, &mut addresses.proxy),
-            (envoy, &mut listeners.envoy, &mut addresses.envoy),
+            (
+                proxy,
+                tls.proxy.as_ref(),
+                &mut listeners.proxy,
+                &mut addresses.proxy,
+            ),
+            (envoy, services, &mut listeners.envoy, &mut addresses.envoy),
         ] {
             if let Some(address) = configured {
                 let open = Listener::bind(address, DATA_SOCKET_MODE).await?;
                 *bound = Some(open.address()?);
-                *listener = Some(open);
+                *listener = Some(open.speaking(tls));
             }
         }
         Ok(listeners)
@@ -74,6 +84,8 @@ pub(super) struct Edges<D> {
     forward_auth: Option<axum::Router>,
     proxy: Option<proxy::Service<D>>,
     envoy: Option<Timed<Routes>>,
+    /// The one that Envoy must prove to be.
+    envoy_is: Option<Arc<str>>,
 }
 
 impl<D: DecisionPoint> Edges<D> {
@@ -88,6 +100,7 @@ impl<D: DecisionPoint> Edges<D> {
             forward_auth: None,
             proxy: None,
             envoy: None,
+            envoy_is: None,
         };
         if let Some(settings) = &listen.forward_auth {
             let (caller, trusted) = (&settings.caller, &settings.trusted_proxies);
@@ -120,12 +133,18 @@ impl<D: DecisionPoint> Edges<D> {
                 routes = routes.add_service(ExternalProcessorServer::new(edge));
             }
             edges.envoy = Some(routes::timed(routes));
+            edges.envoy_is = settings.needs_certificate.then(|| Arc::clone(&caller.name));
         }
         Ok(edges)
     }
 
     /// Starts to serve.
-    pub(super) fn start(self, listeners: EdgeListeners, serving: &Serving) {
+    pub(super) fn start(
+        self,
+        listeners: EdgeListeners,
+        known: &Arc<ArcSwap<KnownCallers>>,
+        serving: &Serving,
+    ) {
         if let (Some(listener), Some(routes)) = (listeners.forward_auth, self.forward_auth) {
             serve::start(listener, Protocol::Any, Anybody, routes, serving);
         }
@@ -133,7 +152,11 @@ impl<D: DecisionPoint> Edges<D> {
             serve::start(listener, Protocol::Upgradable, Anybody, proxy, serving);
         }
         if let (Some(listener), Some(routes)) = (listeners.envoy, self.envoy) {
-            serve::start(listener, Protocol::Http2, Anybody, routes, serving);
+            let identify = Certified {
+                caller: self.envoy_is,
+                known: Arc::clone(known),
+            };
+            serve::start(listener, Protocol::Http2, identify, routes, serving);
         }
     }
 }

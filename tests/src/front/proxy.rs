@@ -56,6 +56,7 @@ impl Proxy {
                 credentials: None,
                 timeout: None,
                 assertion: None,
+                tls: None,
             });
         });
         Self::with(app, server.await, None).await

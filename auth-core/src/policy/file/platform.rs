@@ -9,7 +9,8 @@ use crate::{
     store::BeyondLimit,
 };
 
-/// Where to listen: `unix:PATH` or `IP:PORT` (loopback only in this build; port 0 picks one).
+/// Where to listen: `unix:PATH` or `IP:PORT` (port 0 picks one). Beyond the loopback an address needs
+/// TLS.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listen {
@@ -37,12 +38,29 @@ pub struct Listen {
     /// Origins that may call the HTTP listener from a browser. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<At<String>>,
-    /// Not in this build.
+    /// TLS for every TCP address of `grpc`, `http`, `forward_auth` and `envoy`, which are then no
+    /// longer served in the clear. Default: none, and loopback addresses alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tls: Option<NotInThisBuild>,
+    pub tls: Option<TlsFile>,
     /// A reverse proxy in front of an app. Default: off.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<ProxyFile>,
+}
+
+/// What a listener needs to speak TLS 1.2 and 1.3. The files are PEM, relative to the policy file, and
+/// read again when they change.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFile {
+    /// The certificate, and behind it those that lead to its authority.
+    pub certificate: At<String>,
+    /// The private key of the certificate, readable by its owner only.
+    pub key: At<String>,
+    /// The authorities whose clients are known by their certificates. Such a client is what its
+    /// certificate names: its SPIFFE id, else its first DNS name. A client may come without one, and
+    /// is turned away with a wrong one. Default: no client is asked for a certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_ca: Option<At<String>>,
 }
 
 /// A reverse proxy: lets through to the app what the policy allows, tells the app who calls, and
@@ -74,6 +92,9 @@ pub struct ProxyFile {
     /// `/.well-known/jwks.json`. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assertion: Option<AssertionFile>,
+    /// TLS for clients; `listen.tls` is not for them. Default: none, and a loopback address alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFile>,
 }
 
 /// A signed statement for the app.
@@ -134,7 +155,8 @@ pub struct EnvoyFile {
     /// Where it listens.
     pub address: At<String>,
     /// The caller on whose behalf Envoy asks. What Envoy says of a client's certificate counts only
-    /// if it may `peer.assert`.
+    /// if it may `peer.assert`. If it has an `identity`, an Envoy that asks over TCP must present the
+    /// certificate of that identity; beyond the loopback it must have one.
     pub caller: At<String>,
     /// Whether a call that could not be decided is answered as an error, which Envoy lets pass
     /// where it is told `failure_mode_allow: true`. Default `false`: a refusal with status 503.
@@ -154,12 +176,22 @@ pub enum DecideFile {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteFile {
-    /// Its gRPC address: `unix:PATH` or `IP:PORT` (loopback only in this build).
+    /// Its gRPC address: `unix:PATH`, `IP:PORT` (loopback only) or `https://HOST:PORT`.
     pub address: At<String>,
-    /// The file with the token by which it knows this process, needed over TCP. Its caller there
-    /// needs `authorize` and, for apps that write sessions, `session.self`.
+    /// The file with the token by which it knows this process, needed over TCP where no certificate
+    /// names it. Its caller there needs `authorize` and, for apps that write sessions,
+    /// `session.self`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token_file: Option<At<String>>,
+    /// The PEM file of the authorities that vouch for it, needed with `https://`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<At<String>>,
+    /// The PEM file of the certificate by which it knows this process, with `https://`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<At<String>>,
+    /// The PEM file of that certificate's private key, readable by its owner only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<At<String>>,
 }
 
 /// Where sessions are kept.
@@ -260,6 +292,11 @@ pub struct CallerFile {
     /// The user id that names it on a unix socket.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<At<u32>>,
+    /// What the client certificate names that names it over TLS: the SPIFFE id, as
+    /// `spiffe://shop.example/checkout`, of a certificate that has one, else its first DNS name.
+    /// Needs `client_ca` in `listen.tls`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<At<String>>,
     /// What it may do.
     pub may: Vec<At<Grant>>,
     /// The namespaces that it may sign principals in for.

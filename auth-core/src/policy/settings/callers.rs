@@ -9,7 +9,10 @@ use std::{
 use super::{CallerSettings, Faults, join};
 use crate::{
     caller::{Caller, Grant},
-    policy::{file::CallerFile, scalar::At},
+    policy::{
+        file::{CallerFile, PolicyFile},
+        scalar::At,
+    },
     principal::is_namespace,
     session::Tenant,
     wire::WireKind,
@@ -19,12 +22,15 @@ const NAME_HELP: &str =
     "write 1 to 64 lower-case letters, digits, `-`, `_` or `.`, starting with a letter";
 
 pub(super) fn read(
-    files: &BTreeMap<String, At<CallerFile>>,
+    file: &PolicyFile,
     folder: &Path,
     faults: &mut Faults<'_>,
 ) -> Vec<CallerSettings> {
+    let tls = file.listen.as_ref().and_then(|listen| listen.tls.as_ref());
+    let asks_for_certificates = tls.is_some_and(|tls| tls.client_ca.is_some());
     let mut uids = BTreeMap::new();
-    files
+    let mut identities = BTreeMap::new();
+    file.callers
         .iter()
         .map(|(name, file)| {
             known_by(name, file, faults);
@@ -35,6 +41,16 @@ pub(super) fn read(
                 let help = "one user id names one caller";
                 faults.add("callers", &uid, &message, Some(help));
             }
+            let identity = file.identity.as_ref().map(|at| {
+                certified(at, asks_for_certificates, faults);
+                let identity = identity_text(at);
+                if let Some(other) = identities.insert(identity.clone(), name) {
+                    let message = format!("`{identity}` names caller `{other}` already");
+                    let help = "one identity names one caller";
+                    faults.add("callers", at, &message, Some(help));
+                }
+                identity
+            });
             CallerSettings {
                 caller: Arc::new(caller(name, file, faults)),
                 token_file: file
@@ -42,6 +58,7 @@ pub(super) fn read(
                     .as_ref()
                     .map(|path| join(folder, &*path.value)),
                 uid: file.uid.map(|uid| uid.value),
+                identity,
             }
         })
         .collect()
@@ -53,23 +70,60 @@ fn known_by(name: &str, file: &At<CallerFile>, faults: &mut Faults<'_>) {
         let message = format!("`{}` is no name for a caller", name.escape_debug());
         faults.add("callers", file, &message, Some(NAME_HELP));
     }
-    if file.token_file.is_none() && file.uid.is_none() {
+    if file.token_file.is_none() && file.uid.is_none() && file.identity.is_none() {
         let message = format!("nothing tells caller `{name}` from others");
-        let help = "give it a `uid`, by which it is known on a unix socket, or a `token_file`, \
-                    whose text it presents as a bearer token";
+        let help = "give it a `uid`, by which it is known on a unix socket, a `token_file`, whose \
+                    text it presents as a bearer token, or an `identity`, which its certificate \
+                    names";
         faults.add("callers", file, &message, Some(help));
     }
-    let needs_socket = file.may.iter().find(|may| may.needs_unix_socket());
-    if let Some(grant) = needs_socket
+    let more = file.may.iter().find(|may| may.needs_more_than_a_token());
+    if let Some(grant) = more
         && file.uid.is_none()
+        && file.identity.is_none()
         && file.token_file.is_some()
     {
-        let message = format!("`{}` may be used over a unix socket only", grant.value);
-        let help = "give the caller a `uid`, by which it is known there";
+        let message = format!(
+            "`{}` may be used over a unix socket, or with a client certificate, only",
+            grant.value
+        );
+        let help = "give the caller a `uid`, by which it is known on a unix socket, or an \
+                    `identity`, which its certificate names";
         faults.add("callers", grant, &message, Some(help));
     }
     if let Some(path) = file.token_file.as_ref().filter(|path| path.is_empty()) {
         faults.add("callers", path, "the file's name is empty", None);
+    }
+}
+
+/// Where certificates are to name a caller, they must be asked for, and the name be one.
+fn certified(at: &At<String>, asks_for_certificates: bool, faults: &mut Faults<'_>) {
+    if !asks_for_certificates {
+        let message = "no client is asked for a certificate, so that none can name this caller";
+        let help = "add `client_ca: FILE` to `listen: { tls: ... }`";
+        faults.add("callers", at, message, Some(help));
+    }
+    let is_text = at.bytes().all(|byte| byte.is_ascii_graphic());
+    let is_name = match identity_text(at).strip_prefix("spiffe://") {
+        Some(id) => !id.is_empty() && !id.starts_with('/') && !id.contains(['?', '#']),
+        None => !at.is_empty() && !at.contains([':', '/', '*', '@']),
+    };
+    if !is_text || !is_name {
+        let message = format!(
+            "`{}` is nothing that a certificate names",
+            at.escape_debug()
+        );
+        let help = "write a SPIFFE id as `spiffe://shop.example/checkout`, or a host name";
+        faults.add("callers", at, &message, Some(help));
+    }
+}
+
+/// As certificates are read: the case of a host name says nothing, that of a path does.
+fn identity_text(at: &At<String>) -> String {
+    if at.starts_with("spiffe://") {
+        at.value.clone()
+    } else {
+        at.to_ascii_lowercase()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Where to listen. Nothing but this machine is served, since this build has no TLS.
+//! Where to listen. Beyond this machine nothing is served in the clear.
 
 use std::{
     collections::BTreeMap,
@@ -7,11 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{Address, CallerSettings, Envoy, Faults, ForwardAuth, Listen, Network, proxy};
+use super::{
+    Address, CallerSettings, Envoy, Faults, ForwardAuth, Listen, Network, Tls, proxy, tls,
+};
 use crate::{
     caller::{Caller, Grant},
     policy::{
-        file::{EnvoyFile, ForwardAuthFile, PolicyFile},
+        file::{EnvoyFile, ForwardAuthFile, PolicyFile, TlsFile},
         scalar::{At, OneOrMany},
     },
 };
@@ -22,6 +24,8 @@ const ADDRESS_HELP: &str = "write `unix:PATH`, or an IP address and a port as `1
 pub(super) struct Addresses<'f, 'd> {
     folder: &'f Path,
     taken: BTreeMap<Address, &'static str>,
+    /// What `listen.tls` says.
+    tls: Option<Tls>,
     pub(super) faults: &'f mut Faults<'d>,
 }
 
@@ -36,6 +40,7 @@ pub(super) fn read(
     let mut addresses = Addresses {
         folder,
         taken: BTreeMap::new(),
+        tls: tls::read("listen.tls", listen.tls.as_ref(), folder, faults),
         faults,
     };
     let socket = Address::Unix(data_dir.join("sidegate.sock"));
@@ -62,6 +67,13 @@ pub(super) fn read(
     let envoy = envoy.and_then(|file| addresses.envoy(file, callers));
     let origins = listen.origins.iter();
     let origins = origins.map(|at| origin(at, addresses.faults)).collect();
+    let edges = [
+        forward_auth.as_ref().map(|edge| &edge.address),
+        envoy.as_ref().map(|edge| &edge.address),
+    ];
+    let served = grpc.iter().chain(&http).chain(edges.into_iter().flatten());
+    addresses.spoken(listen.tls.as_ref(), served);
+    let tls = addresses.tls;
     Listen {
         grpc,
         http,
@@ -72,6 +84,38 @@ pub(super) fn read(
         envoy,
         hosts: listen.hosts.iter().map(|at| host(at, faults)).collect(),
         origins,
+        tls,
+    }
+}
+
+/// What keeps strangers from reading along where an address can be reached from other machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// The listener speaks TLS.
+    Tls,
+    /// It would, with `tls` under this key.
+    Missing(&'static str),
+    /// It is served in the clear only.
+    Never,
+    /// What is wrong with such an address is said elsewhere.
+    Elsewhere,
+}
+
+impl Guard {
+    /// What to do about such an address.
+    fn help(self) -> Option<String> {
+        match self {
+            Self::Tls | Self::Elsewhere => None,
+            Self::Missing(key) => Some(format!(
+                "add `tls: {{ certificate: FILE, key: FILE }}` to `{key}`, or write a loopback \
+                 address as `127.0.0.1:7480`, or `unix:PATH`"
+            )),
+            Self::Never => Some(
+                "probes and metrics are served to this machine only: write a loopback address as \
+                 `127.0.0.1:7482`"
+                    .to_owned(),
+            ),
+        }
     }
 }
 
@@ -116,8 +160,47 @@ impl Addresses<'_, '_> {
         }
     }
 
+    /// What is written must be of use.
+    fn spoken<'s>(
+        &mut self,
+        file: Option<&TlsFile>,
+        served: impl IntoIterator<Item = &'s Address>,
+    ) {
+        let is_tcp = |address: &Address| matches!(address, Address::Tcp(_));
+        if let Some(file) = file
+            && !served.into_iter().any(is_tcp)
+        {
+            let message = "no listener would speak TLS: all are unix sockets";
+            let help = "remove `tls`, or give one an IP address and a port; for the proxy, write \
+                        `tls` under `listen.proxy`";
+            self.faults
+                .add("listen.tls", &file.certificate, message, Some(help));
+        }
+    }
+
+    /// Reads TLS of a listener's own.
+    pub(super) fn tls(&mut self, key: &'static str, file: Option<&TlsFile>) -> Option<Tls> {
+        tls::read(key, file, self.folder, self.faults)
+    }
+
+    /// Reads one address that `listen.tls` is for.
+    fn read(&mut self, key: &'static str, at: &At<String>) -> Option<Address> {
+        let guard = match (key, &self.tls) {
+            ("listen.admin", _) => Guard::Elsewhere,
+            ("listen.telemetry", _) => Guard::Never,
+            (_, Some(_)) => Guard::Tls,
+            (_, None) => Guard::Missing("listen"),
+        };
+        self.read_guarded(key, at, guard)
+    }
+
     /// Reads one address and notes that it is taken.
-    pub(super) fn read(&mut self, key: &'static str, at: &At<String>) -> Option<Address> {
+    pub(super) fn read_guarded(
+        &mut self,
+        key: &'static str,
+        at: &At<String>,
+        guard: Guard,
+    ) -> Option<Address> {
         let address = match Address::parse(at, self.folder) {
             Ok(address) => address,
             Err(message) => {
@@ -125,11 +208,11 @@ impl Addresses<'_, '_> {
                 return None;
             }
         };
-        if !address.is_local() {
+        if !address.is_local()
+            && let Some(help) = guard.help()
+        {
             let message = format!("`{address}` can be reached from other machines");
-            let help = "this build has no TLS and serves this machine only: write a loopback \
-                        address as `127.0.0.1:7480`, or `unix:PATH`";
-            self.faults.add(key, at, &message, Some(help));
+            self.faults.add(key, at, &message, Some(&help));
         }
         let picks_a_port = matches!(&address, Address::Tcp(tcp) if tcp.port() == 0);
         if !picks_a_port && let Some(other) = self.taken.insert(address.clone(), key) {
@@ -180,10 +263,24 @@ impl Addresses<'_, '_> {
         let key = "listen.envoy";
         let address = self.read(key, &file.address);
         let caller = self.caller(key, &file.caller, callers);
+        let known = callers
+            .iter()
+            .find(|known| *known.caller.name == **file.caller);
+        let needs_certificate = known.is_some_and(|known| known.identity.is_some());
+        // Whoever reaches an address of this machine alone is on this machine.
+        if self.tls.is_some()
+            && !needs_certificate
+            && address.as_ref().is_some_and(|address| !address.is_local())
+        {
+            let message = format!("nothing tells Envoy from others at `{}`", *file.address);
+            let help = "give its caller an `identity`, which the certificate of Envoy names";
+            self.faults.add(key, &file.address, &message, Some(help));
+        }
         Some(Envoy {
             address: address?,
             caller: caller?,
             error_response: file.error_response,
+            needs_certificate,
         })
     }
 

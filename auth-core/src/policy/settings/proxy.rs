@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{CallerSettings, Proxy, listen::Addresses};
+use super::{
+    Address, CallerSettings, Proxy, Tls,
+    listen::{Addresses, Guard},
+};
 use crate::{
     assertion::{AssertionSettings, DEFAULT_TTL, MAX_TTL},
     policy::{
@@ -24,7 +27,13 @@ pub(super) fn read(
     file: &ProxyFile,
     callers: &[CallerSettings],
 ) -> Option<Proxy> {
-    let address = addresses.read(KEY, &file.address);
+    let tls = addresses.tls(KEY, file.tls.as_ref());
+    let guard = match tls {
+        Some(_) => Guard::Tls,
+        None => Guard::Missing(KEY),
+    };
+    let address = addresses.read_guarded(KEY, &file.address, guard);
+    check_tls(addresses, file, address.as_ref(), tls.as_ref());
     let trusted_proxies = addresses.networks(KEY, &file.trusted_proxies);
     let caller = addresses.caller(KEY, &file.caller, callers);
     let upstream = match upstream(&file.upstream) {
@@ -57,7 +66,24 @@ pub(super) fn read(
         passes_credentials: file.credentials == Some(PassedCredentials::Pass),
         timeout,
         assertion,
+        tls,
     })
+}
+
+/// TLS is for TCP.
+fn check_tls(
+    addresses: &mut Addresses<'_, '_>,
+    file: &ProxyFile,
+    address: Option<&Address>,
+    tls: Option<&Tls>,
+) {
+    if let (Some(Address::Unix(_)), Some(_)) = (address, tls) {
+        let message = "TLS is not spoken on a unix socket";
+        let help = "remove `tls`, or write an IP address and a port as `0.0.0.0:443`";
+        addresses
+            .faults
+            .add(KEY, &file.address, message, Some(help));
+    }
 }
 
 fn assertion(addresses: &mut Addresses<'_, '_>, file: &AssertionFile) -> AssertionSettings {

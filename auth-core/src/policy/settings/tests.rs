@@ -123,8 +123,8 @@ fn each_fault_has_its_place_and_help() {
         (
             "callers: { ops: { token_file: t, may: [session.manage] } }",
             ":1:40",
-            "over a unix socket only",
-            "`uid`",
+            "with a client certificate",
+            "`identity`",
         ),
         (
             "callers: { a: { uid: 7, may: [] }, b: { uid: 7, may: [] } }",
@@ -184,7 +184,7 @@ fn each_fault_has_its_place_and_help() {
              callers: { x: { uid: 7, may: [authorize] } }",
             ":1:29",
             "can be reached from other machines",
-            "no TLS",
+            "to `listen`",
         ),
         (
             "listen: { proxy: { address: 127.0.0.1:1, upstream: \"https://a\", caller: x } }\n\
@@ -230,7 +230,91 @@ fn each_fault_has_its_place_and_help() {
             "decide: { remote: { address: 10.0.0.1:1, token_file: ./t } }",
             ":1:30",
             "is on another machine",
-            "loopback",
+            "`https://HOST:PORT`",
+        ),
+        (
+            "listen:\n  proxy: { address: 0.0.0.0:1, upstream: \"http://a\", caller: x }\n  \
+             tls: { certificate: c, key: k }\ncallers: { x: { uid: 7, may: [authorize] } }",
+            ":2:21",
+            "can be reached from other machines",
+            "to `listen.proxy`",
+        ),
+        (
+            "listen: { proxy: { address: unix:p.sock, upstream: \"http://a\", caller: x, \
+             tls: { certificate: c, key: k } } }\ncallers: { x: { uid: 7, may: [authorize] } }",
+            ":1:29",
+            "not spoken on a unix socket",
+            "remove `tls`",
+        ),
+        (
+            "listen: { telemetry: 0.0.0.0:1, tls: { certificate: c, key: k } }",
+            ":1:22",
+            "can be reached from other machines",
+            "to this machine only",
+        ),
+        (
+            "listen: { tls: { certificate: c, key: '' } }",
+            ":1:39",
+            "name is empty",
+            "",
+        ),
+        (
+            "listen: { grpc: unix:g.sock, http: [], tls: { certificate: c, key: k } }",
+            ":1:60",
+            "no listener would speak TLS",
+            "remove `tls`",
+        ),
+        (
+            "listen: { envoy: { address: 0.0.0.0:1, caller: x }, tls: { certificate: c, key: k } }\n\
+             callers: { x: { uid: 7, may: [authorize] } }",
+            ":1:29",
+            "nothing tells Envoy from others",
+            "`identity`",
+        ),
+        (
+            "listen: { tls: { certificate: c, key: k } }\n\
+             callers: { x: { identity: a.example, may: [authorize] } }",
+            ":2:27",
+            "no client is asked for a certificate",
+            "`client_ca: FILE`",
+        ),
+        (
+            "listen: { tls: { certificate: c, key: k, client_ca: a } }\n\
+             callers: { x: { identity: \"https://a\", may: [authorize] } }",
+            ":2:27",
+            "nothing that a certificate names",
+            "`spiffe://shop.example/checkout`",
+        ),
+        (
+            "listen: { tls: { certificate: c, key: k, client_ca: a } }\n\
+             callers: { x: { identity: a.example, may: [] }, y: { identity: A.Example, may: [] } }",
+            ":2:64",
+            "`a.example` names caller `x` already",
+            "one identity",
+        ),
+        (
+            "decide: { remote: { address: \"https://a:1\", token_file: t } }",
+            ":1:30",
+            "nothing tells the other Sidegate from somebody else",
+            "`ca: FILE`",
+        ),
+        (
+            "decide: { remote: { address: \"https://a:1\", token_file: t, ca: c, key: k } }",
+            ":1:72",
+            "of use together only",
+            "both",
+        ),
+        (
+            "decide: { remote: { address: \"https://a:1\", ca: c } }",
+            ":1:30",
+            "knows nobody without a token",
+            "`token_file`",
+        ),
+        (
+            "decide: { remote: { address: \"unix:s\", ca: c } }",
+            ":1:44",
+            "for an address with TLS",
+            "https://HOST:PORT",
         ),
         (
             "listen: { origins: [ https://a.example/x ] }",
@@ -314,6 +398,42 @@ fn envoy_asks_on_behalf_of_a_declared_caller_and_fails_closed_unless_told() {
         assert_eq!(envoy.address, Address::Unix("/etc/shop/envoy.sock".into()));
         assert_eq!(envoy.error_response, error_response);
     }
+}
+
+#[test]
+fn with_tls_other_machines_may_be_served() {
+    let text = "listen:\n  grpc: 0.0.0.0:1\n  http: 0.0.0.0:2\n  \
+                tls: { certificate: tls/a.pem, key: /run/a.key, client_ca: ca.pem }\n  \
+                envoy: { address: 0.0.0.0:3, caller: edge }\n  \
+                proxy:\n    address: 0.0.0.0:4\n    upstream: http://127.0.0.1:3000\n    \
+                caller: edge\n    tls: { certificate: b.pem, key: b.key }\n\
+                callers: { edge: { identity: Edge.Example, may: [authorize] } }";
+    let settings = read(text, &[]).unwrap();
+    let tls = settings.listen.tls.unwrap();
+    assert_eq!(tls.certificate, Path::new("/etc/shop/tls/a.pem"));
+    assert_eq!(tls.key, Path::new("/run/a.key"));
+    assert_eq!(tls.client_ca.unwrap(), Path::new("/etc/shop/ca.pem"));
+    let proxy = settings.listen.proxy.unwrap().tls.unwrap();
+    assert_eq!(proxy.certificate, Path::new("/etc/shop/b.pem"));
+    assert_eq!(proxy.client_ca, None);
+    assert!(settings.listen.envoy.unwrap().needs_certificate);
+    let identity = settings.callers[0].identity.as_deref();
+    assert_eq!(identity, Some("edge.example"));
+}
+
+#[test]
+fn another_sidegate_over_tls_may_be_anywhere() {
+    let text = "decide:\n  remote:\n    address: https://sidegate.internal:7480\n    ca: ca.pem\n    \
+                certificate: a.pem\n    key: a.key\n";
+    let remote = read(text, &[]).unwrap().remote.unwrap();
+    assert_eq!(
+        remote.address,
+        RemoteAddress::Tls(RemoteTls {
+            authority: "sidegate.internal:7480".to_owned(),
+            ca: "/etc/shop/ca.pem".into(),
+            identity: Some(("/etc/shop/a.pem".into(), "/etc/shop/a.key".into())),
+        })
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a request is, to the decision point.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use auth_core::{
     decision_point::WireProfile,
@@ -8,11 +8,15 @@ use auth_core::{
     session::Tenant,
     wire::{self, Call, Deliverable, Peer, SessionView, WireKind},
 };
+use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version, header, request::Parts};
 
-use crate::edge::http::{
-    extract::{self, TooLarge},
-    forwarded,
+use crate::{
+    edge::http::{
+        extract::{self, TooLarge},
+        forwarded,
+    },
+    tls::peer::PeerCertificate,
 };
 
 /// The longest header field, in bytes (H-13).
@@ -55,7 +59,7 @@ impl From<TooLarge> for Refusal {
 }
 
 /// Who sent a request, over how many proxies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Client {
     /// The other end of the connection.
     pub(super) peer: Option<IpAddr>,
@@ -63,6 +67,10 @@ pub(super) struct Client {
     pub(super) is_proxied: bool,
     /// The client itself, as far as it is known.
     pub(super) address: Option<IpAddr>,
+    /// Its certificate. That of a proxy before us says nothing of the client.
+    pub(super) certificate: Option<Arc<PeerCertificate>>,
+    /// Whether the connection to us is TLS.
+    pub(super) is_tls: bool,
 }
 
 impl Client {
@@ -77,6 +85,34 @@ impl Client {
             peer,
             is_proxied,
             address,
+            certificate: None,
+            is_tls: false,
+        }
+    }
+
+    /// The same over TLS, perhaps with a certificate.
+    pub(super) fn over_tls(self, certificate: Option<&Arc<PeerCertificate>>) -> Self {
+        Self {
+            certificate: certificate.filter(|_| !self.is_proxied).cloned(),
+            is_tls: true,
+            ..self
+        }
+    }
+
+    /// As the rules know it.
+    fn peer(&self) -> Peer {
+        let address = self.address.map(|address| address.to_string());
+        let peer = Peer {
+            address: address.unwrap_or_default(),
+            ..Peer::default()
+        };
+        match &self.certificate {
+            None => peer,
+            Some(certificate) => Peer {
+                identity: certificate.identity.to_string(),
+                certificate_sha256: Bytes::copy_from_slice(&certificate.sha256),
+                ..peer
+            },
         }
     }
 }
@@ -127,12 +163,7 @@ pub(super) fn call(
         tenant: tenant.clone(),
         authority: authority(request)?,
         credentials: extract::credentials(headers, profile)?,
-        peer: Peer {
-            address: client
-                .address
-                .map_or_else(String::new, |address| address.to_string()),
-            ..Peer::default()
-        },
+        peer: client.peer(),
         attributes: extract::attributes(headers, profile)?,
         deliverable: Deliverable {
             cookie: true,

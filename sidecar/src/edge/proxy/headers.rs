@@ -145,6 +145,7 @@ impl Onward<'_> {
             let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
             (self.client.is_proxied && !values.is_empty()).then(|| values.join(", "))
         };
+        let scheme = if self.client.is_tls { "https" } else { "http" };
         let way = [said(forwarded::FOR), peer];
         let way: Vec<_> = way.into_iter().flatten().collect();
         if !way.is_empty() {
@@ -155,7 +156,7 @@ impl Onward<'_> {
         }
         set(
             forwarded::PROTO,
-            said(forwarded::PROTO).as_deref().unwrap_or("http"),
+            said(forwarded::PROTO).as_deref().unwrap_or(scheme),
         );
         set(
             forwarded::HOST,
@@ -260,6 +261,8 @@ mod tests {
     fn onward(received: &[(&'static str, &str)], is_proxied: bool, withheld: bool) -> HeaderMap {
         let peer = Some([192, 0, 2, 7].into());
         let client = Client {
+            certificate: None,
+            is_tls: false,
             peer,
             is_proxied,
             address: peer,

@@ -1,0 +1,110 @@
+//! The handshake of one connection, within a time limit.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_util::sync::CancellationToken;
+
+use super::{peer::PeerCertificate, running::RunningTls};
+use crate::{listener::Peer, serve::Protocol};
+
+/// How long a handshake may take.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// The type of the record that a client of TLS sends first (RFC 8446 section 5.1).
+const HANDSHAKE_RECORD: u8 = 22;
+/// What a client of HTTP/1 hears who speaks in the clear.
+const IN_THE_CLEAR: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\
+    Content-Type: text/plain\r\nContent-Length: 36\r\n\r\nthis port speaks TLS: use https://\r\n";
+
+/// Why a handshake came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// It took too long.
+    #[error("the client did not finish in time")]
+    Late,
+    /// The client does not speak TLS.
+    #[error("the client speaks in the clear where TLS is served")]
+    InTheClear,
+    /// The client's certificate is not one that was asked for.
+    #[error("the client's certificate is refused: {0}")]
+    Certificate(rustls::CertificateError),
+    /// Anything else; many clients only look whether somebody listens.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// A connection after its handshake.
+#[derive(Debug)]
+pub struct Secured {
+    /// What is spoken over.
+    pub stream: TlsStream<TcpStream>,
+    /// The client's certificate, which was verified.
+    pub certificate: Option<Arc<PeerCertificate>>,
+    /// Tells that what the handshake went by was superseded.
+    pub superseded: CancellationToken,
+}
+
+/// Shakes hands with a client.
+///
+/// # Errors
+///
+/// Returns [`HandshakeError`]; the client has then been told as far as it can be.
+pub async fn accept(
+    stream: TcpStream,
+    tls: &RunningTls,
+    protocol: Protocol,
+) -> Result<Secured, HandshakeError> {
+    let handshake = tokio::time::timeout(TIME_LIMIT, shake_hands(stream, tls, protocol));
+    handshake.await.unwrap_or(Err(HandshakeError::Late))
+}
+
+async fn shake_hands(
+    mut stream: TcpStream,
+    tls: &RunningTls,
+    protocol: Protocol,
+) -> Result<Secured, HandshakeError> {
+    let mut first = [0];
+    if stream.peek(&mut first).await? > 0 && first != [HANDSHAKE_RECORD] {
+        stream.write_all(IN_THE_CLEAR).await?;
+        return Err(HandshakeError::InTheClear);
+    }
+    let (config, superseded) = tls.current(protocol);
+    let accepted = TlsAcceptor::from(config).accept(stream).await;
+    let stream = accepted.map_err(|error| refused_certificate(&error).unwrap_or(error.into()))?;
+    let chain = stream.get_ref().1.peer_certificates();
+    let certificate = chain.and_then(<[_]>::first).map(PeerCertificate::of);
+    Ok(Secured {
+        certificate: certificate.map(Arc::new),
+        stream,
+        superseded,
+    })
+}
+
+fn refused_certificate(error: &io::Error) -> Option<HandshakeError> {
+    match error.get_ref()?.downcast_ref()? {
+        rustls::Error::InvalidCertificate(why) => Some(HandshakeError::Certificate(why.clone())),
+        _ => None,
+    }
+}
+
+/// Says in the log what a handshake came to.
+pub(crate) fn log(error: &HandshakeError, peer: Peer) {
+    let Peer::Tcp(peer) = peer else {
+        return;
+    };
+    match error {
+        HandshakeError::Certificate(why) => tracing::warn!(
+            target: "audit",
+            event = "authn_login_fail",
+            why = "client_certificate",
+            detail = %why,
+            %peer,
+            "security event"
+        ),
+        HandshakeError::InTheClear => tracing::info!(%peer, %error, "a connection was refused"),
+        HandshakeError::Late | HandshakeError::Io(_) => {
+            tracing::debug!(%peer, %error, "a TLS handshake came to nothing");
+        }
+    }
+}
