@@ -1,11 +1,12 @@
 //! Sends the hostile requests through an edge to an app that records what reached it.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use serde::Serialize;
 
 use super::{
     corpus::{HeaderSet, Malformed, OnOpen, header_sets, targets},
+    edge::Edge,
     raw::{self, Answer, NoAnswer},
     wire::{Headers, latin1},
 };
@@ -48,7 +49,7 @@ const DEADLINE: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Attack<'a, W> {
     /// Where the edge takes HTTP/1.1.
-    pub edge: SocketAddr,
+    pub edge: Edge,
     /// Tells what reached the app behind it, with nobody else asking.
     pub witness: &'a W,
     /// The host that the requests name.
@@ -180,7 +181,7 @@ impl<W: Witness> Attack<'_, W> {
         target: &str,
         request: &[u8],
     ) -> (Vec<Seen>, Result<Answer, NoAnswer>) {
-        let outcome = raw::exchange(self.edge, request, DEADLINE).await;
+        let outcome = self.edge.exchange(request, DEADLINE).await;
         let reached = self.witness.reached(Asked {
             method,
             target,

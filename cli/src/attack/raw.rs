@@ -9,13 +9,12 @@ use std::{
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{
-        TcpSocket, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    io::{self as aio, AsyncReadExt as _, AsyncWriteExt as _, BufReader, ReadHalf, WriteHalf},
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
+use tokio_rustls::client::TlsStream;
+use tokio_util::either::Either;
 
 use super::wire::{self, Framing, Headers, latin1};
 
@@ -79,11 +78,14 @@ impl Answer {
     }
 }
 
+/// What carries the bytes.
+pub type Stream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
+
 /// A connection that stays open between exchanges.
 #[derive(Debug)]
 pub struct Connection {
-    reader: BufReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+    reader: BufReader<ReadHalf<Stream>>,
+    writer: WriteHalf<Stream>,
     deadline: Duration,
 }
 
@@ -98,7 +100,8 @@ impl Connection {
             .await
             .map_err(|_| NoAnswer::TimedOut)?
             .map_err(NoAnswer::Refused)?;
-        Ok(Self::on(stream, deadline))
+        let _ = stream.set_nodelay(true);
+        Ok(Self::on(Either::Left(stream), deadline))
     }
 
     /// The same, from this address of this machine.
@@ -120,12 +123,14 @@ impl Connection {
             .await
             .map_err(|_| NoAnswer::TimedOut)?
             .map_err(NoAnswer::Refused)?;
-        Ok(Self::on(stream, deadline))
+        let _ = stream.set_nodelay(true);
+        Ok(Self::on(Either::Left(stream), deadline))
     }
 
-    fn on(stream: TcpStream, deadline: Duration) -> Self {
-        let _ = stream.set_nodelay(true);
-        let (reader, writer) = stream.into_split();
+    /// Talks over this stream.
+    #[must_use]
+    pub fn on(stream: Stream, deadline: Duration) -> Self {
+        let (reader, writer) = aio::split(stream);
         Self {
             reader: BufReader::new(reader),
             writer,
@@ -214,6 +219,21 @@ impl Connection {
         })
     }
 
+    /// Sends one request, reads its answer, and closes.
+    ///
+    /// # Errors
+    ///
+    /// Every [`NoAnswer`] but `Refused`.
+    pub async fn exchange(mut self, request: &[u8]) -> Result<Answer, NoAnswer> {
+        // A server may answer and close before it has read everything: the answer counts.
+        let sent = self.send(request).await;
+        let answer = self.answer(request.starts_with(b"HEAD ")).await;
+        match (sent, answer) {
+            (_, Ok(answer)) => Ok(answer),
+            (Err(err @ NoAnswer::TimedOut), _) | (_, Err(err)) => Err(err),
+        }
+    }
+
     /// Reads what comes next, whatever it is; empty at the end of the stream. For upgraded
     /// connections and event streams.
     ///
@@ -241,14 +261,8 @@ pub async fn exchange(
     request: &[u8],
     deadline: Duration,
 ) -> Result<Answer, NoAnswer> {
-    let mut connection = Connection::open(address, deadline).await?;
-    // A server may answer and close before it has read everything: the answer counts.
-    let sent = connection.send(request).await;
-    let answer = connection.answer(request.starts_with(b"HEAD ")).await;
-    match (sent, answer) {
-        (_, Ok(answer)) => Ok(answer),
-        (Err(err @ NoAnswer::TimedOut), _) | (_, Err(err)) => Err(err),
-    }
+    let connection = Connection::open(address, deadline).await?;
+    connection.exchange(request).await
 }
 
 /// A plain request as bytes, with `Host` first, `Content-Length` where there is a body, and

@@ -17,7 +17,7 @@ fn what_is_no_proxy_or_no_proof_is_refused_with_the_next_step() {
     std::fs::write(dir.path().join("short"), "guess").unwrap();
     for (url, proof, code, says) in [
         ("ftp://localhost", "proof", 2, "http://HOST:PORT"),
-        ("https://localhost", "proof", 2, "listener without TLS"),
+        ("https://a_b..c:1", "proof", 7, "is not known"),
         ("http://localhost/path", "proof", 2, "and no more"),
         ("http://", "proof", 2, "must hold a host"),
         ("http://localhost:1", "absent", 2, "openssl rand"),

@@ -45,7 +45,7 @@ impl Attack<'_> {
 
     fn whole(&self) -> judge::Attack<'_, App> {
         judge::Attack {
-            edge: self.edge,
+            edge: self.edge.into(),
             witness: self.app,
             host: HOST,
             session: self.session,

@@ -1,8 +1,9 @@
 //! `sidegate proxy attack`.
 
 use std::{
+    io::ErrorKind,
     net::{SocketAddr, ToSocketAddrs as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -14,8 +15,9 @@ use crate::{
     attack::{
         app::{Answers, App},
         corpus::{HeaderSet, Malformed, OnOpen, header_sets, targets},
+        edge::Edge,
         judge::{Attack, Finding, Witness},
-        raw,
+        raw::{self, NoAnswer},
     },
     command::converse,
     exit::Exit,
@@ -28,7 +30,7 @@ const EXAMPLES: &str = "\
 Examples:
   openssl rand -hex 32 > proof.txt
   sidegate proxy attack http://127.0.0.1:8080 --proof proof.txt --app 127.0.0.1:3000
-  sidegate proxy attack http://staging.example --proof proof.txt --token @reader.token
+  sidegate proxy attack https://staging.example --proof proof.txt --token @reader.token
   sidegate proxy attack http://127.0.0.1:8080 --proof proof.txt --app 127.0.0.1:3000 -o json";
 
 const EXPLAINED: &str = "\
@@ -61,11 +63,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES, after_help = EXPLAINED)]
 pub struct AttackArgs {
-    /// The proxy, as `http://HOST:PORT`.
+    /// The proxy, as `http://HOST:PORT` or `https://HOST:PORT`.
     url: String,
-    /// The host that the requests name, where it is not that of the URL.
+    /// The host that the requests name, and the certificate, where it is not that of the URL.
     #[arg(long, value_name = "HOST")]
     host: Option<String>,
+    /// The authorities, in PEM, that vouch for the proxy's certificate. Default: those of the system.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
     /// A file with a text of 16 to 4096 bytes that nobody can guess, which the app behind the proxy
     /// serves.
     #[arg(long, value_name = "FILE")]
@@ -110,20 +115,22 @@ struct Advised {
 /// Returns [`Failure`] when the proxy does not serve the proof, so that nothing hostile was sent.
 pub fn run(args: &AttackArgs, output: &Output) -> Result<Exit, Failure> {
     let proof = proof(args)?;
-    let (own, edge) = place(&args.url)?;
+    let place = Place::parse(&args.url)?;
     let host = match &args.host {
         Some(host) if host.is_empty() || host.chars().any(|c| c.is_control() || c == ' ') => {
             return Err(Failure::usage("`--host` takes the name of a host"));
         }
         Some(host) => host.clone(),
-        None => own,
+        None => place.host.to_owned(),
     };
+    let edge = place.edge(&host, args.ca_file.as_deref())?;
     let token = args
         .token
         .as_deref()
         .map(|text| input::secret("--token", text))
         .transpose()?;
     converse(async {
+        reachable(&edge, args).await?;
         let session = token.as_deref().unwrap_or("sg1_nobody");
         let findings = match args.app {
             Some(address) => {
@@ -131,11 +138,11 @@ pub fn run(args: &AttackArgs, output: &Output) -> Result<Exit, Failure> {
                     let message = format!("`--app {address}` cannot be listened on: {err}");
                     Failure::new(Exit::Conflict, message)
                 })?;
-                attack(args, &host, edge, session, &app).await?
+                attack(args, &host, &edge, session, &app).await?
             }
-            None => attack(args, &host, edge, session, &Answers::with(&proof)).await?,
+            None => attack(args, &host, &edge, session, &Answers::with(&proof)).await?,
         };
-        let report = report(args, &host, edge, findings).await?;
+        let report = report(args, &host, &edge, findings).await?;
         output.data(&report, people)?;
         Ok(if report.findings.is_empty() {
             Exit::Ok
@@ -148,12 +155,12 @@ pub fn run(args: &AttackArgs, output: &Output) -> Result<Exit, Failure> {
 async fn attack<W: Witness>(
     args: &AttackArgs,
     host: &str,
-    edge: SocketAddr,
+    edge: &Edge,
     session: &str,
     witness: &W,
 ) -> Result<Vec<Finding>, Failure> {
     let attack = Attack {
-        edge,
+        edge: edge.clone(),
         witness,
         host,
         session,
@@ -210,44 +217,86 @@ fn proof(args: &AttackArgs) -> Result<String, Failure> {
 
 const NEW_PROOF: &str = "`openssl rand -hex 32 > proof.txt` makes a good one";
 
-/// The host that requests name, and where it is.
-fn place(url: &str) -> Result<(String, SocketAddr), Failure> {
-    let wrong = |why: &str| {
-        Failure::usage(format!("`{url}` {why}")).next("name the proxy as `http://HOST:PORT`")
-    };
-    if url.starts_with("https://") {
-        let failure = wrong("is for TLS, through which this build sends no hostile bytes");
-        return Err(failure.next("attack the same proxy on a listener without TLS"));
+/// What a URL says of the proxy.
+struct Place<'a> {
+    url: &'a str,
+    is_secured: bool,
+    /// As requests name it, with its port where the URL has one.
+    host: &'a str,
+}
+
+impl<'a> Place<'a> {
+    fn parse(url: &'a str) -> Result<Self, Failure> {
+        let wrong = |why: &str| {
+            let help = "name the proxy as `http://HOST:PORT` or `https://HOST:PORT`";
+            Failure::usage(format!("`{url}` {why}")).next(help)
+        };
+        let (is_secured, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+            (Some(rest), _) => (false, rest),
+            (None, Some(rest)) => (true, rest),
+            (None, None) => return Err(wrong("is no URL of a proxy")),
+        };
+        let host = rest.trim_end_matches('/');
+        let is_odd = host.contains(['/', '?', '#', '@']) || host.chars().any(char::is_control);
+        if host.is_empty() || is_odd {
+            return Err(wrong("must hold a host and a port, and no more"));
+        }
+        Ok(Self {
+            url,
+            is_secured,
+            host,
+        })
     }
-    let rest = url.strip_prefix("http://");
-    let host = rest.ok_or_else(|| wrong("is no URL of a proxy"))?;
-    let host = host.trim_end_matches('/');
-    if host.is_empty() || host.contains(['/', '?', '#', '@']) || host.chars().any(char::is_control)
-    {
-        return Err(wrong("must hold a host and a port, and no more"));
+
+    /// Where it is. Its certificate must be for `host`.
+    fn edge(&self, host: &str, ca: Option<&Path>) -> Result<Edge, Failure> {
+        let authority = match (split_port(self.host).1, self.is_secured) {
+            (Some(_), _) => self.host.to_owned(),
+            (None, false) => format!("{}:80", self.host),
+            (None, true) => format!("{}:443", self.host),
+        };
+        let found = authority.to_socket_addrs().map(|mut all| all.next());
+        let Ok(Some(address)) = found else {
+            let message = format!("the host of `{}` is not known", self.url);
+            return Err(Failure::new(Exit::Unavailable, message));
+        };
+        if !self.is_secured {
+            return Ok(address.into());
+        }
+        let edge = Edge::secured(address, split_port(host).0, ca);
+        edge.map_err(|error| Failure::usage(error.to_string()))
     }
-    let has_port = host
+}
+
+/// A host and the port after it.
+fn split_port(authority: &str) -> (&str, Option<u16>) {
+    let split = authority
         .rsplit_once(':')
-        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let authority = if has_port {
-        host.to_owned()
-    } else {
-        format!("{host}:80")
-    };
-    let found = authority.to_socket_addrs().map(|mut all| all.next());
-    match found {
-        Ok(Some(address)) => Ok((host.to_owned(), address)),
-        Ok(None) | Err(_) => Err(Failure::new(
-            Exit::Unavailable,
-            format!("the host of `{url}` is not known"),
-        )),
+        .and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    split.map_or((authority, None), |(host, port)| (host, Some(port)))
+}
+
+/// Tells what is wrong with TLS before anything else is: without it the proof cannot be seen.
+async fn reachable(edge: &Edge, args: &AttackArgs) -> Result<(), Failure> {
+    if !edge.is_secured() {
+        return Ok(());
+    }
+    match edge.connect(PATIENCE).await {
+        Err(NoAnswer::Refused(error)) if error.kind() == ErrorKind::InvalidData => {
+            let message = format!("TLS with `{}` failed: {error}", args.url);
+            let help = "name its authorities with `--ca-file FILE`, and the host of its certificate \
+                        with `--host`";
+            Err(Failure::new(Exit::Unavailable, message).next(help))
+        }
+        // What else is wrong shows when the proof is asked for.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
 async fn report(
     args: &AttackArgs,
     host: &str,
-    edge: SocketAddr,
+    edge: &Edge,
     findings: Vec<Finding>,
 ) -> Result<Report, Failure> {
     let sets = header_sets().map_err(damaged)?;
@@ -271,9 +320,9 @@ async fn report(
     })
 }
 
-async fn says_it_is(host: &str, edge: SocketAddr) -> Vec<String> {
+async fn says_it_is(host: &str, edge: &Edge) -> Vec<String> {
     let request = raw::request("GET", OPEN, host, &[], b"");
-    let answer = raw::exchange(edge, &request, raw::DEADLINE).await.ok();
+    let answer = edge.exchange(&request, raw::DEADLINE).await.ok();
     let names = answer.iter().flat_map(|answer| {
         let named = ["server", "via"].into_iter();
         named.flat_map(|name| answer.headers.all(name))
