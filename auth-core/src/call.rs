@@ -83,6 +83,9 @@ pub struct CallHandle {
     pub connection_id: String,
     /// What the edge can deliver.
     pub deliverable: Deliverable,
+    /// Whether it only tells if a call that lasts may go on, and neither reads nor writes. Such a
+    /// handle is renewed for as long as the session lives, which one that writes must not be.
+    pub continues: bool,
     /// Whose session it is.
     pub session: CallSession,
 }
@@ -134,7 +137,8 @@ impl CallHandle {
             token,
             connection,
         } = self.deliverable;
-        out.byte(u8::from(cookie) | u8::from(token) << 1 | u8::from(connection) << 2);
+        let deliverable = u8::from(cookie) | u8::from(token) << 1 | u8::from(connection) << 2;
+        out.byte(deliverable | u8::from(self.continues) << 3);
         match &self.session {
             CallSession::Anonymous => out.byte(0),
             CallSession::Stored { id, token } => {
@@ -176,16 +180,28 @@ impl CallHandle {
         if input.byte()? != 1 {
             return None;
         }
+        let issued_at = input.time()?;
+        let caller = input.text()?.into();
+        let tenant = Tenant::new(&input.text()?)?;
+        let kind = WireKind::parse(&input.text()?)?;
+        let (app, operation) = (input.text()?.into(), input.text()?.into());
+        let (strategy, connection_id) = (input.text()?.into(), input.text()?);
+        let bits = input.byte()?;
         let handle = Self {
-            issued_at: input.time()?,
-            caller: input.text()?.into(),
-            tenant: Tenant::new(&input.text()?)?,
-            kind: WireKind::parse(&input.text()?)?,
-            app: input.text()?.into(),
-            operation: input.text()?.into(),
-            strategy: input.text()?.into(),
-            connection_id: input.text()?,
-            deliverable: input.deliverable()?,
+            issued_at,
+            caller,
+            tenant,
+            kind,
+            app,
+            operation,
+            strategy,
+            connection_id,
+            deliverable: Deliverable {
+                cookie: bits & 1 != 0,
+                token: bits & 2 != 0,
+                connection: bits & 4 != 0,
+            },
+            continues: bits & 8 != 0,
             session: input.session()?,
         };
         input.0.is_empty().then_some(handle)
@@ -236,15 +252,6 @@ impl Reader<'_> {
         let (head, tail) = self.0.split_at_checked(length)?;
         self.0 = tail;
         String::from_utf8(head.to_vec()).ok()
-    }
-
-    fn deliverable(&mut self) -> Option<Deliverable> {
-        let bits = self.byte()?;
-        Some(Deliverable {
-            cookie: bits & 1 != 0,
-            token: bits & 2 != 0,
-            connection: bits & 4 != 0,
-        })
     }
 
     fn session(&mut self) -> Option<CallSession> {
@@ -300,6 +307,7 @@ mod tests {
                 token: false,
                 connection: true,
             },
+            continues: false,
             session,
         }
     }
@@ -340,7 +348,10 @@ mod tests {
                 identity: "{}".into(),
             },
         ] {
-            let sent = handle(session);
+            let sent = CallHandle {
+                continues: matches!(session, CallSession::Fixed { .. }),
+                ..handle(session)
+            };
             let sealed = sent.seal(&keys(), &SystemRandom).unwrap();
             assert_eq!(
                 CallHandle::open(&sealed, &keys(), &Caller::new("shop"), NOW),

@@ -71,6 +71,20 @@ pub trait DecisionPoint: Send + Sync + 'static {
         scope: ClearScope,
     ) -> impl Future<Output = Result<SessionCleared, SessionError>> + Send;
 
+    /// Whether a call that lasts, as a socket or a stream, may go on: its session still lives (R17).
+    /// Answers a handle to ask again with, which does nothing else; a handle that is not renewed
+    /// ends as any other.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SessionError::Gone`] when the session has ended, [`SessionError::CallInvalid`] when
+    /// the handle is not good or has ended, as one of a foreign token does with the token.
+    fn continue_call(
+        &self,
+        caller: &Caller,
+        call: &[u8],
+    ) -> impl Future<Output = Result<Bytes, SessionError>> + Send;
+
     /// What an edge should send for this kind of wire.
     fn profile(&self, kind: &WireKind) -> impl Future<Output = Arc<WireProfile>> + Send;
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 
 use crate::{
     caller::Caller,
@@ -266,6 +267,10 @@ impl DecisionPoint for Engine {
         scope: ClearScope,
     ) -> Result<SessionCleared, SessionError> {
         self.clear_session(caller, call, scope).await
+    }
+
+    async fn continue_call(&self, caller: &Caller, call: &[u8]) -> Result<Bytes, SessionError> {
+        self.continue_handle(caller, call).await
     }
 
     async fn profile(&self, kind: &WireKind) -> Arc<WireProfile> {

@@ -400,6 +400,78 @@ async fn r26_a_call_is_good_for_its_caller_and_what_its_operation_writes() {
 }
 
 #[tokio::test]
+async fn r17_a_call_goes_on_for_as_long_as_its_session_lives() {
+    let shop = shop();
+    let cookie = shop.sign_in("u1", "user").await;
+    let asked = shop.authorize(with_cookie(http("GET", "/me"), &cookie));
+    let mut call = asked.await.call.unwrap();
+    // Longer than any one handle is good.
+    for minute in 0..20 {
+        shop.clock.advance(Duration::from_secs(60));
+        let continued = shop.engine.continue_call(&shop.caller, &call).await;
+        call = continued.unwrap_or_else(|error| panic!("minute {minute}: {error}"));
+    }
+    let stranger = shop
+        .engine
+        .continue_call(&Caller::new("other"), &call)
+        .await;
+    assert_eq!(stranger, Err(SessionError::CallInvalid));
+    shop.clock.advance(Duration::from_secs(300));
+    let late = shop.engine.continue_call(&shop.caller, &call).await;
+    assert_eq!(late, Err(SessionError::CallInvalid), "it was not renewed");
+}
+
+#[tokio::test]
+async fn r17_a_call_does_not_go_on_once_its_session_has_ended() {
+    for (how, scope) in [("this", ClearScope::This), ("all", ClearScope::All)] {
+        let shop = shop();
+        let cookie = shop.sign_in("u1", "user").await;
+        let open = shop.authorize(with_cookie(http("GET", "/me"), &cookie));
+        let open = open.await.call.unwrap();
+        let open = shop.engine.continue_call(&shop.caller, &open).await;
+        let logout = shop.authorize(with_cookie(http("POST", "/logout"), &cookie));
+        let logout = logout.await.call.unwrap();
+        let cleared = shop.engine.clear(&shop.caller, &logout, scope).await;
+        assert!(cleared.is_ok());
+        let open = shop
+            .engine
+            .continue_call(&shop.caller, &open.unwrap())
+            .await;
+        assert_eq!(open, Err(SessionError::Gone), "{how}");
+    }
+}
+
+/// It is renewed without end, so that it must not do what a handle may do for five minutes only.
+#[tokio::test]
+async fn r26_a_call_that_goes_on_reads_and_writes_nothing() {
+    let shop = shop();
+    let cookie = shop.sign_in("u1", "user").await;
+    let asked = shop.authorize(with_cookie(http("POST", "/theme"), &cookie));
+    let call = asked.await.call.unwrap();
+    let continued = shop.engine.continue_call(&shop.caller, &call).await;
+    let continued = continued.unwrap();
+    let read = shop.engine.session(&shop.caller, &continued).await;
+    assert_eq!(read.err(), Some(SessionError::CallInvalid));
+    let patch = SessionWrite::Patch {
+        set: JsonObject::from_iter([("theme".to_owned(), "dark".into())]),
+        remove: vec![],
+    };
+    let request = SetSession {
+        call: continued.clone(),
+        change: patch,
+        etag: String::new(),
+        request_id: String::new(),
+    };
+    let written = shop.engine.set(&shop.caller, request).await;
+    assert_eq!(written.err(), Some(SessionError::CallInvalid));
+    let cleared = shop
+        .engine
+        .clear(&shop.caller, &continued, ClearScope::This)
+        .await;
+    assert_eq!(cleared.err(), Some(SessionError::CallInvalid));
+}
+
+#[tokio::test]
 async fn s_21_who_guesses_is_slowed_down_and_cached_sessions_go_on() {
     let shop = shop();
     let cookie = shop.sign_in("u1", "user").await;

@@ -241,6 +241,21 @@ impl DecisionPoint for RemoteDecisionPoint {
         }
     }
 
+    fn continue_call(
+        &self,
+        _: &Caller,
+        call: &[u8],
+    ) -> impl Future<Output = Result<Bytes, SessionError>> + Send {
+        let request = self.request(v1::ContinueCallRequest {
+            call: Bytes::copy_from_slice(call),
+        });
+        let mut client = self.authorization.clone();
+        async move {
+            let response = client.continue_call(request).await;
+            Ok(response.map_err(error::session)?.into_inner().call)
+        }
+    }
+
     /// Asked once a policy version and then remembered. Where it cannot be had it is empty: the
     /// edge then sends no credential, and nothing that needs one is allowed.
     fn profile(&self, kind: &WireKind) -> impl Future<Output = Arc<WireProfile>> + Send {

@@ -27,7 +27,7 @@ use auth_core::{
 use crate::{
     config::{Amend, Config, Loaded, Source},
     drain,
-    edge::{envoy::EnvoyError, forward_auth::ForwardAuthError, proxy::ProxyError},
+    edge::{envoy::EnvoyError, forward_auth::ForwardAuthError, lasting::Rhythm, proxy::ProxyError},
     jwks_fetch::HttpFetcher,
     key_files::{self, KeyFileError},
     listener::{self, BindError},
@@ -124,6 +124,7 @@ pub struct SidecarBuilder {
     reload_on_hangup: bool,
     drain_delay: Duration,
     workers: usize,
+    rhythm: Rhythm,
 }
 
 impl fmt::Debug for SidecarBuilder {
@@ -150,6 +151,7 @@ impl SidecarBuilder {
             reload_on_hangup: false,
             drain_delay: Duration::ZERO,
             workers: 0,
+            rhythm: Rhythm::default(),
         }
     }
 
@@ -230,6 +232,13 @@ impl SidecarBuilder {
         self
     }
 
+    /// How often open tunnels and streamed answers ask whether their session still lives (R17). By
+    /// default every 5 seconds; where nobody can tell for 30 seconds they end.
+    pub const fn rhythm(mut self, rhythm: Rhythm) -> Self {
+        self.rhythm = rhythm;
+        self
+    }
+
     /// The settings as they would be used, for a program that has to know some before it binds.
     ///
     /// # Errors
@@ -303,6 +312,7 @@ impl SidecarBuilder {
             hangup,
             drain_delay: self.drain_delay,
             workers: self.workers,
+            rhythm: self.rhythm,
         })
         .await
     }

@@ -10,6 +10,7 @@ pub mod grpc;
 pub mod health;
 pub mod http;
 pub mod json;
+pub mod lasting;
 pub mod proxy;
 pub mod session;
 pub mod session_store;

@@ -14,7 +14,10 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 use crate::{
     builder::StartError,
     decider::Watch,
-    edge::health::{self, Readiness},
+    edge::{
+        health::{self, Readiness},
+        lasting::Rhythm,
+    },
     identify::{Anybody, Callers, Door, KnownCallers},
     issuer_keys,
     listener::Listener,
@@ -56,6 +59,8 @@ pub(crate) struct Parts {
     pub(crate) hangup: Option<Signal>,
     pub(crate) drain_delay: Duration,
     pub(crate) workers: usize,
+    /// How often what is open asks for its session.
+    pub(crate) rhythm: Rhythm,
 }
 
 /// Where a sidecar listens, with the real ports.
@@ -257,10 +262,10 @@ impl Bound {
             serve::start(listener, Protocol::Any, callers.clone(), http.clone(), data);
         }
         let (engine, listen) = (&self.parts.engine, &self.parts.settings.listen);
-        let of_engine = (engine.clock(), engine.keys());
+        let (of_engine, rhythm) = ((engine.clock(), engine.keys()), self.parts.rhythm);
         match &self.parts.settings.remote {
             None => {
-                let edges = Edges::new(engine, of_engine, listen, &running.health)?;
+                let edges = Edges::new(engine, of_engine, listen, &running.health, rhythm)?;
                 edges.start(listeners.edges, &self.parts.callers, data);
             }
             Some(remote) => {
@@ -274,7 +279,7 @@ impl Bound {
                 };
                 let stop = running.stop_background.clone();
                 running.background.spawn(watch.run(stop));
-                let edges = Edges::new(&point, of_engine, listen, &running.health)?;
+                let edges = Edges::new(&point, of_engine, listen, &running.health, rhythm)?;
                 edges.start(listeners.edges, &self.parts.callers, data);
             }
         }

@@ -11,6 +11,8 @@
 mod attack;
 #[path = "behind_proxy/browser.rs"]
 mod browser;
+#[path = "behind_proxy/ended.rs"]
+mod ended;
 #[path = "behind_proxy/hostile.rs"]
 mod hostile;
 #[path = "behind_proxy/http2.rs"]

@@ -13,16 +13,18 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Mutex,
     time::Duration,
 };
 
+use bytes::Bytes;
 use harness::{
-    raw::{self, Answer},
+    raw::{self, Answer, Connection},
     real::ports::Port,
     recorder::{App, Reply, Request},
 };
 use tempfile::TempDir;
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sidegate-under-test");
 const HOST: &str = "books.example";
@@ -224,6 +226,29 @@ async fn the_edge_signs_in_decides_and_forgets_by_the_other_process() {
     assert_eq!(denied.json()["reason"], "requirement_failed");
     scene.sidegate(&["session", "revoke", "--subject", "u1"]);
     assert_eq!(scene.ask("GET", "/me", &held).await.status, 401);
+}
+
+/// With the rhythm that a process has by itself: five seconds.
+#[tokio::test]
+async fn r17_an_open_stream_ends_when_the_other_process_revokes_its_session() {
+    let scene = Scene::start(TOKEN).await;
+    scene.ready(200).await;
+    let cookie = scene.sign_in().await;
+    let (piece, pieces) = mpsc::unbounded_channel();
+    let pieces = Mutex::new(Some(pieces));
+    scene
+        .app
+        .answer(move |_| Reply::events(pieces.lock().unwrap().take().unwrap()));
+    let mut client = Connection::open(scene.proxy.address(), raw::DEADLINE)
+        .await
+        .unwrap();
+    let request = format!("GET /me HTTP/1.1\r\nHost: {HOST}\r\nCookie: {cookie}\r\n\r\n");
+    client.send(request.as_bytes()).await.unwrap();
+    piece.send(Bytes::from_static(b"data: 1\n\n")).unwrap();
+    let head = client.head().await.unwrap();
+    scene.sidegate(&["session", "revoke", "--subject", "u1"]);
+    let (_, is_whole) = client.body(&head, false, |_| {}).await.unwrap();
+    assert!(!is_whole, "{}", scene.logs());
 }
 
 #[tokio::test]

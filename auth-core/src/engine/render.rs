@@ -45,6 +45,7 @@ impl Engine {
             strategy: session.map_or_else(|| "".into(), |session| session.strategy.clone()),
             connection_id: call.connection_id.clone(),
             deliverable: call.deliverable,
+            continues: false,
             session: call_session(session, token, authenticated.key),
         };
         handle.seal(&self.keys, &*self.random).map(Bytes::from)

@@ -35,7 +35,23 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 impl Engine {
     fn open(&self, caller: &Caller, sealed: &[u8]) -> Result<CallHandle, SessionError> {
         CallHandle::open(sealed, &self.keys, caller, self.clock.now())
+            .filter(|handle| !handle.continues)
             .ok_or(SessionError::CallInvalid)
+    }
+
+    /// Whether the session of a call that lasts still lives (R17): a handle to ask again with.
+    pub(super) async fn continue_handle(
+        &self,
+        caller: &Caller,
+        sealed: &[u8],
+    ) -> Result<Bytes, SessionError> {
+        let handle = CallHandle::open(sealed, &self.keys, caller, self.clock.now())
+            .ok_or(SessionError::CallInvalid)?;
+        self.refuse_ended(&handle).await?;
+        self.reseal(CallHandle {
+            continues: true,
+            ..handle
+        })
     }
 
     /// The session of a call as it is now.

@@ -46,6 +46,13 @@ impl AuthorizationService for Scripted {
         Err(Status::unimplemented(""))
     }
 
+    async fn continue_call(
+        &self,
+        _: Request<v1::ContinueCallRequest>,
+    ) -> Result<Response<v1::ContinueCallResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
     async fn get_wire_profile(
         &self,
         _: Request<v1::GetWireProfileRequest>,

@@ -17,6 +17,7 @@ use tonic::{Request, Response, Status, metadata::MetadataMap};
 use super::{
     access,
     deadline::{DEFAULT_MAX, Deadline},
+    status::session_error,
 };
 
 /// Answers with the decisions of `D`.
@@ -124,6 +125,18 @@ impl<D: DecisionPoint> AuthorizationService for AuthorizationEdge<D> {
             .map(|answer| decision::response(answer, SessionView::None, &caller.tenant))
             .collect();
         Ok(Response::new(v1::BatchAuthorizeResponse { responses }))
+    }
+
+    async fn continue_call(
+        &self,
+        request: Request<v1::ContinueCallRequest>,
+    ) -> Result<Response<v1::ContinueCallResponse>, Status> {
+        let caller = access::caller(request.extensions(), Grant::Authorize)?;
+        let deadline = Deadline::of(request.metadata(), self.max);
+        let call = request.into_inner().call;
+        let continued = self.point.continue_call(&caller, &call);
+        let call = deadline.result(continued).await?.map_err(session_error)?;
+        Ok(Response::new(v1::ContinueCallResponse { call }))
     }
 
     async fn get_wire_profile(

@@ -74,6 +74,11 @@ pub fn router<D: DecisionPoint>(
         let edge = edge.clone();
         async move { edge.batch_authorize(request).await }
     });
+    let edge = authorization.clone();
+    routes.add(AUTHORIZATION, "ContinueCall", move |request| {
+        let edge = edge.clone();
+        async move { edge.continue_call(request).await }
+    });
     routes.add(AUTHORIZATION, "GetWireProfile", move |request| {
         let edge = authorization.clone();
         async move { edge.get_wire_profile(request).await }

@@ -40,6 +40,7 @@ use super::{
         identity, problem,
         refuse::{self, Reader},
     },
+    lasting::Rhythm,
 };
 
 mod body;
@@ -79,6 +80,7 @@ pub struct Proxy<D> {
     keys: Arc<Keyring>,
     settings: settings::Proxy,
     upstream: Upstream,
+    rhythm: Rhythm,
 }
 
 impl<D> std::fmt::Debug for Proxy<D> {
@@ -116,7 +118,14 @@ impl<D: DecisionPoint> Proxy<D> {
             keys,
             settings,
             upstream,
+            rhythm: Rhythm::default(),
         })
+    }
+
+    /// The same, which asks this often whether the session of what is open still lives.
+    #[must_use]
+    pub fn with_rhythm(self, rhythm: Rhythm) -> Self {
+        Self { rhythm, ..self }
     }
 
     /// Answers a request that came from `peer`; `None` is not known.
@@ -158,7 +167,10 @@ impl<D: DecisionPoint> Proxy<D> {
                 let upgrade = upgrade.map(|(_, client)| client);
                 let written = self.write_back(&asked.answer, answer.status(), answer.headers());
                 match written.await {
-                    Ok(updates) => tunnel::open(answer, upgrade, &asked.answer, &updates),
+                    Ok(written) => {
+                        let lasted = self.lasted(&asked.answer, &written);
+                        tunnel::open(answer, upgrade, &asked.answer, &written, lasted)
+                    }
                     Err(closed) => *closed,
                 }
             }

@@ -23,6 +23,7 @@ use crate::{
     edge::{
         envoy::{EnvoyEdge, process::ProcessEdge},
         forward_auth::{self, ForwardAuth},
+        lasting::Rhythm,
         proxy::{self, Proxy},
     },
     identify::{Anybody, Certified, KnownCallers},
@@ -95,6 +96,7 @@ impl<D: DecisionPoint> Edges<D> {
         (clock, keys): (&Arc<dyn Clock>, &Arc<Keyring>),
         listen: &settings::Listen,
         health: &HealthReporter,
+        rhythm: Rhythm,
     ) -> Result<Self, StartError> {
         let mut edges = Self {
             forward_auth: None,
@@ -115,7 +117,7 @@ impl<D: DecisionPoint> Edges<D> {
                 Arc::clone(keys),
                 settings.clone(),
             )?;
-            edges.proxy = Some(proxy::Service::new(edge));
+            edges.proxy = Some(proxy::Service::new(edge.with_rhythm(rhythm)));
         }
         if let Some(settings) = &listen.envoy {
             let caller = &settings.caller;

@@ -6,6 +6,7 @@ mod envoy;
 mod forward_auth;
 mod grpc;
 mod json;
+mod lasting;
 mod remote;
 mod scripted;
 mod session_store;

@@ -21,6 +21,7 @@ use auth_core::{
     wire::{Call, CredentialSource, WireKind},
     wire_update::WireUpdate,
 };
+use bytes::Bytes;
 
 /// Errors by the handle that asks for them.
 pub(crate) fn session_errors() -> Vec<(&'static str, SessionError)> {
@@ -165,6 +166,15 @@ impl DecisionPoint for Scripted {
             ended: if scope == ClearScope::All { 3 } else { 1 },
         });
         async move { cleared }
+    }
+
+    fn continue_call(
+        &self,
+        _: &Caller,
+        call: &[u8],
+    ) -> impl Future<Output = Result<Bytes, SessionError>> + Send {
+        let continued = failure(call).map(|()| "sealed again".into());
+        async move { continued }
     }
 
     fn profile(&self, kind: &WireKind) -> impl Future<Output = Arc<WireProfile>> + Send {

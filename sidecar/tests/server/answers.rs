@@ -330,6 +330,7 @@ async fn a09_a_session_that_ended_since_the_call_looks_the_same_however_it_ended
     for (what, _, call) in &sessions {
         for (name, body) in [
             ("GetSession", json!({ "call": call })),
+            ("ContinueCall", json!({ "call": call })),
             (
                 "SetSession",
                 json!({ "call": call, "patch": { "set": { "a": 1 } } }),

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::scene::Scene;
 
 /// A connection, driven beside the test.
-async fn connect(scene: &Scene) -> SendRequest<Bytes> {
+pub(crate) async fn connect(scene: &Scene) -> SendRequest<Bytes> {
     let stream = TcpStream::connect(scene.proxy).await.unwrap();
     let (client, connection) = h2::client::handshake(stream).await.unwrap();
     tokio::spawn(connection);
@@ -18,7 +18,7 @@ async fn connect(scene: &Scene) -> SendRequest<Bytes> {
 
 /// Sends a request, with a body and trailers where there are any, and waits for the head of its
 /// answer.
-async fn ask(
+pub(crate) async fn ask(
     client: SendRequest<Bytes>,
     request: Request<()>,
     body: Option<(&'static [u8], HeaderMap)>,
@@ -36,7 +36,7 @@ async fn ask(
     answer.await.unwrap()
 }
 
-fn request(method: &str, path: &str) -> http::request::Builder {
+pub(crate) fn request(method: &str, path: &str) -> http::request::Builder {
     Request::builder()
         .method(method)
         .uri(format!("http://books.example{path}"))

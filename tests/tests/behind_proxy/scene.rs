@@ -7,7 +7,7 @@ use harness::{
     raw::{self, Answer},
     recorder::{App, Reply, Request},
 };
-use sidecar::Sidecar;
+use sidecar::{Sidecar, edge::lasting::Rhythm};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -72,8 +72,24 @@ impl Scene {
         Self::of(app, upstream, more, "").await
     }
 
+    /// The same, which asks this often whether the session of what is open still lives.
+    pub(crate) async fn in_rhythm(rhythm: Rhythm) -> Self {
+        let app = App::start(|_| ok()).await;
+        let upstream = app.address();
+        Self::built(app, upstream, ["timeout: 60s", ""], rhythm).await
+    }
+
     /// The same, with these further keys of the cookie, after a comma.
     pub(crate) async fn of(app: App, upstream: SocketAddr, more: &str, cookie: &str) -> Self {
+        Self::built(app, upstream, [more, cookie], Rhythm::default()).await
+    }
+
+    async fn built(
+        app: App,
+        upstream: SocketAddr,
+        [more, cookie]: [&str; 2],
+        rhythm: Rhythm,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let policy = POLICY
             .replace("UPSTREAM", &upstream.to_string())
@@ -81,7 +97,7 @@ impl Scene {
             .replace("COOKIE", cookie);
         let path = folder.path().join("sidegate.yaml");
         std::fs::write(&path, policy).unwrap();
-        let bound = Sidecar::builder(path).bind().await.unwrap();
+        let bound = Sidecar::builder(path).rhythm(rhythm).bind().await.unwrap();
         let Some(Address::Tcp(proxy)) = bound.addresses.proxy.clone() else {
             panic!("a TCP address was asked for");
         };

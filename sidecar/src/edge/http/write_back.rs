@@ -10,7 +10,9 @@ use std::time::Duration;
 use auth_core::{
     caller::Caller,
     clock::Timestamp,
-    decision_point::{ClearScope, DecisionPoint, SessionError, SessionWrite, SetSession, SignIn},
+    decision_point::{
+        ClearScope, DecisionPoint, SessionChange, SessionError, SessionWrite, SetSession, SignIn,
+    },
     principal::Principal,
     session::{Identity, JsonObject},
     wire_update::WireUpdate,
@@ -235,6 +237,8 @@ pub struct Written {
     pub updates: Vec<WireUpdate>,
     /// Whether the present session has ended.
     pub logs_out: bool,
+    /// The call with the session that it has now, where it was written.
+    pub call: Option<Bytes>,
 }
 
 /// Whether an answer asks for a change.
@@ -270,11 +274,16 @@ pub async fn perform<D: DecisionPoint>(
     }
     let logs_out = matches!(change, Change::Clear(ClearScope::This | ClearScope::All));
     let call = answered.issued.cloned().unwrap_or_default();
-    let updates = apply(point, caller, call, change, answered.request_id).await?;
-    Ok(Written { updates, logs_out })
+    let (updates, call) = apply(point, caller, call, change, answered.request_id).await?;
+    Ok(Written {
+        updates,
+        logs_out,
+        call,
+    })
 }
 
-/// Makes a change. `request_id` names the request, so that it is made once.
+/// Makes a change: what must happen on the wire, and the call with the session that it has now.
+/// `request_id` names the request, so that it is made once.
 ///
 /// # Errors
 ///
@@ -285,8 +294,8 @@ pub async fn apply<D: DecisionPoint>(
     call: Bytes,
     change: Change,
     request_id: &str,
-) -> Result<Vec<WireUpdate>, WriteError> {
-    match change {
+) -> Result<(Vec<WireUpdate>, Option<Bytes>), WriteError> {
+    let changed = match change {
         Change::SignIn(sign_in) => {
             let request = SetSession {
                 call,
@@ -294,11 +303,15 @@ pub async fn apply<D: DecisionPoint>(
                 etag: String::new(),
                 request_id: request_id.to_owned(),
             };
-            Ok(point.set(caller, request).await?.updates)
+            point.set(caller, request).await?
         }
-        Change::Patch(patch) => Ok(apply_patch(point, caller, call, patch).await?),
-        Change::Clear(scope) => Ok(point.clear(caller, &call, scope).await?.updates),
-    }
+        Change::Patch(patch) => apply_patch(point, caller, call, patch).await?,
+        Change::Clear(scope) => {
+            let cleared = point.clear(caller, &call, scope).await?;
+            return Ok((cleared.updates, None));
+        }
+    };
+    Ok((changed.updates, Some(changed.call)))
 }
 
 /// Top-level members are set and removed as they stand; those that merge into what is there are
@@ -308,7 +321,7 @@ async fn apply_patch<D: DecisionPoint>(
     caller: &Caller,
     call: Bytes,
     patch: JsonObject,
-) -> Result<Vec<WireUpdate>, SessionError> {
+) -> Result<SessionChange, SessionError> {
     let merges = patch.values().any(serde_json::Value::is_object);
     let mut tries = PATCH_TRIES;
     loop {
@@ -336,7 +349,7 @@ async fn apply_patch<D: DecisionPoint>(
         };
         match point.set(caller, request).await {
             Err(SessionError::EtagMismatch) if merges && tries > 1 => tries -= 1,
-            changed => return Ok(changed?.updates),
+            changed => return changed,
         }
     }
 }

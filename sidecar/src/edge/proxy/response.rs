@@ -1,5 +1,7 @@
 //! What the client receives of the app's answer.
 
+use std::sync::Arc;
+
 use auth_core::{decision::Answer, decision_point::DecisionPoint, wire_update::WireUpdate};
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -7,16 +9,16 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::{Proxy, headers};
-use crate::edge::http::{
-    identity, problem,
-    write_back::{self, Answered, WriteError, Written},
+use crate::edge::{
+    http::{
+        identity, problem,
+        write_back::{self, Answered, CLEAR_SITE_DATA, FORGET, WriteError, Written},
+    },
+    lasting::{Lasted, Lasting},
 };
 
 /// A bearer token that the client shall present from now on.
 const TOKEN: HeaderName = HeaderName::from_static("sidegate-token");
-/// What a browser shall forget of who has logged out.
-const FORGET: HeaderValue = HeaderValue::from_static("\"cache\", \"storage\"");
-const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 impl<D: DecisionPoint> Proxy<D> {
     /// The answer for the client, after what it changes in the session has been written.
@@ -44,7 +46,9 @@ impl<D: DecisionPoint> Proxy<D> {
             }
             frame
         });
-        let mut response = Response::new(Body::new(body));
+        let lasted = self.lasted(answer, &written);
+        let start = lasted.map(|lasted| move || lasted.watch());
+        let mut response = Response::new(Body::new(Lasting::new(body, start)));
         *response.status_mut() = parts.status;
         *response.headers_mut() = headers;
         response
@@ -67,6 +71,18 @@ impl<D: DecisionPoint> Proxy<D> {
         let (point, caller) = (&*self.point, &self.settings.caller);
         let written = write_back::perform(point, caller, &answered, self.clock.now()).await;
         written.map_err(|error| self.not_written(answer, &error))
+    }
+
+    /// What must end with the session of an allowed call, as it is now; `None` where there is none.
+    pub(super) fn lasted(&self, answer: &Answer, written: &Written) -> Option<Lasted<D>> {
+        let of_decision = answer.session.as_ref().and(answer.call.as_ref());
+        Some(Lasted {
+            call: written.call.as_ref().or(of_decision)?.clone(),
+            point: Arc::clone(&self.point),
+            caller: Arc::clone(&self.settings.caller),
+            rhythm: self.rhythm,
+            decision_id: answer.decision_id.clone(),
+        })
     }
 
     fn not_written(&self, answer: &Answer, error: &WriteError) -> Box<Response<Body>> {

@@ -1,20 +1,24 @@
 //! What remains of a request that changed its protocol: bytes, both ways.
 
-use auth_core::decision::Answer;
+use auth_core::{decision::Answer, decision_point::DecisionPoint};
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, Version, header};
 use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 
 use super::{headers, response::deliver};
-use crate::edge::http::{problem, write_back::Written};
+use crate::edge::{
+    http::{problem, write_back::Written},
+    lasting::Lasted,
+};
 
 /// Answers the client as the app did, and joins the two connections.
-pub(super) fn open(
+pub(super) fn open<D: DecisionPoint>(
     mut response: Response<Incoming>,
     client: Option<OnUpgrade>,
     answer: &Answer,
     written: &Written,
+    lasted: Option<Lasted<D>>,
 ) -> Response<Body> {
     let protocol = headers::upgrade(Version::HTTP_11, response.headers());
     let (Some(client), Some(protocol)) = (client, protocol) else {
@@ -36,8 +40,21 @@ pub(super) fn open(
             return;
         };
         let (mut client, mut app) = (TokioIo::new(client), TokioIo::new(app));
-        if let Err(error) = tokio::io::copy_bidirectional(&mut client, &mut app).await {
-            tracing::debug!(%error, "a tunnel ended early");
+        let carried = tokio::io::copy_bidirectional(&mut client, &mut app);
+        let ended = async {
+            match lasted {
+                Some(lasted) => drop(lasted.watch().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            carried = carried => {
+                if let Err(error) = carried {
+                    tracing::debug!(%error, "a tunnel ended early");
+                }
+            }
+            // Both connections close: no message passes once the session has ended.
+            () = ended => {}
         }
     });
     let mut switching = Response::new(Body::empty());

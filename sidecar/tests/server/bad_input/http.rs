@@ -152,9 +152,10 @@ async fn bytes_that_are_no_message_are_refused() {
 }
 
 /// Answers to nothing at all: the field that is missing, or none.
-const EMPTY: [(&str, &str); 22] = [
+const EMPTY: [(&str, &str); 23] = [
     ("Authorize", "wire"),
     ("BatchAuthorize", "caller"),
+    ("ContinueCall", "CALL_INVALID"),
     ("GetWireProfile", "kind"),
     ("GetSession", "CALL_INVALID"),
     ("SetSession", "change"),

@@ -181,7 +181,7 @@ impl Scene {
                 "items": [{ "method": "GET", "target": "/hello", "dataComplete": true }],
             }),
             "GetWireProfile" => json!({ "kind": "WIRE_KIND_HTTP" }),
-            "GetSession" => json!({ "call": call }),
+            "ContinueCall" | "GetSession" => json!({ "call": call }),
             "SetSession" => json!({ "call": call, "signIn": sign_in }),
             "ClearSession" => json!({ "call": call, "scope": "CLEAR_SCOPE_THIS" }),
             "CreateSession" => json!({

@@ -43,7 +43,7 @@ pub(super) fn attempts(method: &str, facts: &Facts) -> Vec<Attempt> {
         "Authorize" | "BatchAuthorize" | "GetWireProfile" | "ExplainDecision" => {
             decisions(method, facts)
         }
-        "GetSession" | "SetSession" | "ClearSession" => by_handle(method, facts),
+        "ContinueCall" | "GetSession" | "SetSession" | "ClearSession" => by_handle(method, facts),
         "ReadSession" | "UpdateSession" | "RotateSession" | "RevokeSession" => {
             by_name(method, facts)
         }
@@ -163,7 +163,9 @@ fn by_handle(method: &str, facts: &Facts) -> Vec<Attempt> {
     const REASON: &str = "CALL_INVALID";
     let (call, etag) = (&facts.call, &facts.etag);
     match method {
-        "GetSession" => vec![refused("by its handle", REASON, json!({ "call": call }))],
+        "ContinueCall" | "GetSession" => {
+            vec![refused("by its handle", REASON, json!({ "call": call }))]
+        }
         "SetSession" => vec![
             refused(
                 "signs in",
