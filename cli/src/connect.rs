@@ -13,6 +13,7 @@ use clap::Args;
 use hyper_util::rt::TokioIo;
 use proto::{
     admin::v1::admin_service_client::AdminServiceClient,
+    tls::{ClientTls, ClientTlsError},
     v1::session_store_service_client::SessionStoreServiceClient,
 };
 use tokio::net::UnixStream;
@@ -35,7 +36,7 @@ pub const ADMIN_SOCKET: &str = "admin.sock";
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Which Sidegate")]
 pub struct ServerArgs {
-    /// Its address: `unix:PATH` or `http://127.0.0.1:PORT`.
+    /// Its address: `unix:PATH`, `http://127.0.0.1:PORT` or `https://HOST:PORT`.
     #[arg(long, env = "SIDEGATE_ADDR", value_name = "ADDRESS")]
     pub addr: Option<Address>,
     /// Its data directory, which holds `admin.sock`.
@@ -49,6 +50,25 @@ pub struct ServerArgs {
     /// The file with the caller's token, for TCP.
     #[arg(long, env = "SIDEGATE_TOKEN_FILE", value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// The PEM file of the authority that vouches for it, for `https://`.
+    #[arg(long, env = "SIDEGATE_CA_FILE", value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// The PEM file of the caller's certificate, for `https://`.
+    #[arg(
+        long,
+        env = "SIDEGATE_CERT_FILE",
+        value_name = "FILE",
+        requires = "key_file"
+    )]
+    pub cert_file: Option<PathBuf>,
+    /// The PEM file of that certificate's private key, readable by its owner only.
+    #[arg(
+        long,
+        env = "SIDEGATE_KEY_FILE",
+        value_name = "FILE",
+        requires = "cert_file"
+    )]
+    pub key_file: Option<PathBuf>,
     /// How long to wait for an answer, as `5s`.
     #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = span)]
     pub timeout: Duration,
@@ -61,6 +81,8 @@ pub enum Address {
     Unix(PathBuf),
     /// TCP, as `http://127.0.0.1:7480`.
     Http(String),
+    /// TLS over TCP: host and port of `https://sidegate.internal:7480`.
+    Https(String),
 }
 
 impl fmt::Display for Address {
@@ -68,6 +90,7 @@ impl fmt::Display for Address {
         match self {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Http(uri) => f.write_str(uri),
+            Self::Https(authority) => write!(f, "https://{authority}"),
         }
     }
 }
@@ -84,12 +107,13 @@ impl FromStr for Address {
                 Ok(Self::Unix(path.into()))
             };
         }
-        let uri: Option<Uri> = text.parse().ok();
-        match uri {
-            Some(uri) if uri.scheme_str() == Some("http") && uri.host().is_some() => {
-                Ok(Self::Http(text.to_owned()))
+        let uri = text.parse().unwrap_or_else(|_| Uri::default());
+        match (uri.scheme_str(), uri.authority()) {
+            (Some("http"), Some(_)) => Ok(Self::Http(text.to_owned())),
+            (Some("https"), Some(authority)) => Ok(Self::Https(authority.to_string())),
+            _ => {
+                Err("write `unix:PATH`, `http://127.0.0.1:PORT` or `https://HOST:PORT`".to_owned())
             }
-            _ => Err("write `unix:PATH` or `http://127.0.0.1:PORT`".to_owned()),
         }
     }
 }
@@ -147,6 +171,7 @@ impl ServerArgs {
         let channel = match &address {
             Address::Unix(path) => dial_unix(path.clone(), self.timeout).await,
             Address::Http(uri) => dial_http(uri, self.timeout).await,
+            Address::Https(authority) => self.dial_tls(&address, authority).await?,
         };
         let channel = channel.map_err(|err| no_answer(&address, &err))?;
         Ok(Server {
@@ -156,9 +181,37 @@ impl ServerArgs {
         })
     }
 
-    /// A unix socket knows who calls; TCP needs the token.
+    /// Dials over TLS, where nobody is believed whom the given authority does not vouch for.
+    async fn dial_tls(
+        &self,
+        address: &Address,
+        authority: &str,
+    ) -> Result<Result<Channel, tonic::transport::Error>, Failure> {
+        let Some(ca) = self.ca_file.clone() else {
+            let message = format!("nothing tells the sidegate at {address} from somebody else");
+            return Err(Failure::usage(message).next(
+                "`--ca-file FILE`, or `SIDEGATE_CA_FILE`, names the authority that signed its \
+                 certificate",
+            ));
+        };
+        let tls = ClientTls {
+            ca,
+            identity: self.cert_file.clone().zip(self.key_file.clone()),
+        };
+        match tls.connect(authority, self.timeout).await {
+            Ok(channel) => Ok(Ok(channel)),
+            Err(ClientTlsError::Address(error)) => Ok(Err(error)),
+            Err(error) => {
+                let cause = std::error::Error::source(&error);
+                let cause = cause.map_or_else(String::new, |cause| format!(": {cause}"));
+                Err(Failure::new(Exit::BadFile, format!("{error}{cause}")))
+            }
+        }
+    }
+
+    /// A unix socket knows who calls; TCP needs the token, or the certificate.
     fn token(&self, address: &Address) -> Result<CallerToken, Failure> {
-        let (Address::Http(_), Some(path)) = (address, &self.token_file) else {
+        let (Address::Http(_) | Address::Https(_), Some(path)) = (address, &self.token_file) else {
             return Ok(CallerToken(None));
         };
         let token = input::token_file(path)?;
@@ -218,7 +271,13 @@ async fn dial_http(uri: &str, timeout: Duration) -> Result<Channel, tonic::trans
 }
 
 fn no_answer(address: &Address, err: &tonic::transport::Error) -> Failure {
-    let message = format!("no sidegate answers at {address}");
+    let message = match (address, root(err)) {
+        // What is wrong with a certificate, and with which.
+        (Address::Https(_), Some(cause)) => {
+            format!("no sidegate answers at {address} as it should: {cause}")
+        }
+        _ => format!("no sidegate answers at {address}"),
+    };
     let denied = root_cause(err) == Some(std::io::ErrorKind::PermissionDenied);
     if denied {
         return Failure::new(Exit::NotPermitted, format!("{address} may not be opened")).next(
@@ -235,6 +294,9 @@ fn no_answer(address: &Address, err: &tonic::transport::Error) -> Failure {
         Address::Unix(_) => "start one with `sidegate dev`, or say where it is: `--data-dir DIR` \
             or `SIDEGATE_ADDR=unix:PATH`"
             .to_owned(),
+        Address::Https(_) => "see whether the port is that of its gRPC listener and speaks TLS \
+            (`listen.tls`), and `--ca-file` its authority"
+            .to_owned(),
         Address::Http(_) => {
             "start one with `sidegate dev`, or give the port of its gRPC listener".to_owned()
         }
@@ -244,6 +306,15 @@ fn no_answer(address: &Address, err: &tonic::transport::Error) -> Failure {
 
 fn is_default(path: &Path) -> bool {
     path == Path::new(DEFAULT_DATA_DIR).join(ADMIN_SOCKET)
+}
+
+/// What is at the bottom of an error.
+fn root(err: &tonic::transport::Error) -> Option<String> {
+    let mut cause = std::error::Error::source(err)?;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    Some(cause.to_string())
 }
 
 fn root_cause(err: &tonic::transport::Error) -> Option<std::io::ErrorKind> {
@@ -262,14 +333,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_unix_socket_or_http() {
+    fn an_address_is_a_unix_socket_or_one_of_tcp() {
         for (text, address) in [
             ("unix:./a.sock", Some("unix:./a.sock")),
             ("unix:///run/a.sock", Some("unix:/run/a.sock")),
             ("http://127.0.0.1:7480", Some("http://127.0.0.1:7480")),
             ("unix:", None),
             ("127.0.0.1:7480", None),
-            ("https://x", None),
+            ("https://x:7480", Some("https://x:7480")),
+            ("ftp://x", None),
         ] {
             let parsed = text.parse::<Address>().ok().map(|a| a.to_string());
             assert_eq!(parsed.as_deref(), address, "{text}");

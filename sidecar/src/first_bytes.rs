@@ -18,6 +18,9 @@ use tokio::{
 /// What a client of HTTP/2 sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// The first byte of a client of TLS, which begins no method of HTTP.
+const TLS_HANDSHAKE: u8 = 22;
+
 /// A connection that fails to be read once its client has not told its version in time.
 #[derive(Debug)]
 pub(crate) struct FirstBytes<T> {
@@ -34,6 +37,11 @@ struct Waiting {
 }
 
 impl Waiting {
+    /// Whether these bytes, which came first, begin the handshake of TLS (RFC 8446 section 5.1).
+    fn is_tls(&self, bytes: &[u8]) -> bool {
+        self.matched == 0 && bytes.first() == Some(&TLS_HANDSHAKE)
+    }
+
     /// Whether the version is known after these bytes.
     fn is_over(&mut self, bytes: &[u8]) -> bool {
         let rest = PREFACE.get(self.matched..).unwrap_or_default();
@@ -69,6 +77,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for FirstBytes<T> {
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.io).poll_read(cx, buf))?;
+        if waiting.is_tls(buf.filled().get(before..).unwrap_or_default()) {
+            tracing::info!("a client speaks TLS to a listener that serves in the clear");
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         if waiting.is_over(buf.filled().get(before..).unwrap_or_default()) {
             this.waiting = None;
         }
@@ -123,7 +135,6 @@ mod tests {
             (PREFACE, true),
             (b"G", true),
             (b"POST / HTTP/1.1\r\n", true),
-            (b"\x16\x03", true),
         ] {
             let (mut client, server) = tokio::io::duplex(64);
             let mut server = FirstBytes::new(server, WITHIN);
@@ -134,5 +145,14 @@ mod tests {
             client.write_all(b"x").await.unwrap();
             assert_eq!(server.read_u8().await.is_ok(), stays, "{first:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn tls_is_not_taken_for_http() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let mut server = FirstBytes::new(server, WITHIN);
+        client.write_all(b"\x16\x03\x01").await.unwrap();
+        let refused = server.read_u8().await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
     }
 }

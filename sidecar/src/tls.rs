@@ -117,7 +117,7 @@ fn authority(path: &Path) -> impl FnOnce(Box<dyn std::error::Error + Send + Sync
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use rcgen::{CertificateParams, KeyPair};
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     /// A listener's files, all of them good.
-    fn files(folder: &Path) -> TlsFiles {
+    pub(crate) fn files(folder: &Path) -> TlsFiles {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         let certificate = params.self_signed(&key).unwrap().pem();

@@ -55,7 +55,16 @@ pub async fn accept(
     tls: &RunningTls,
     protocol: Protocol,
 ) -> Result<Secured, HandshakeError> {
-    let handshake = tokio::time::timeout(TIME_LIMIT, shake_hands(stream, tls, protocol));
+    accept_within(TIME_LIMIT, stream, tls, protocol).await
+}
+
+async fn accept_within(
+    limit: Duration,
+    stream: TcpStream,
+    tls: &RunningTls,
+    protocol: Protocol,
+) -> Result<Secured, HandshakeError> {
+    let handshake = tokio::time::timeout(limit, shake_hands(stream, tls, protocol));
     handshake.await.unwrap_or(Err(HandshakeError::Late))
 }
 
@@ -106,5 +115,54 @@ pub(crate) fn log(error: &HandshakeError, peer: Peer) {
         HandshakeError::Late | HandshakeError::Io(_) => {
             tracing::debug!(%peer, %error, "a TLS handshake came to nothing");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{io::AsyncReadExt as _, net::TcpListener};
+
+    use super::*;
+    use crate::tls::{running::LoadedTls, tests::files};
+
+    /// What a handshake comes to with a client that says this and no more.
+    async fn handshake(said: &[u8], limit: Duration) -> (HandshakeError, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let tls = RunningTls::new(LoadedTls::read(&files(folder.path())).unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(said).await.unwrap();
+        let (server, _) = listener.accept().await.unwrap();
+        let refused = accept_within(limit, server, &tls, Protocol::Any).await;
+        let mut heard = Vec::new();
+        let _ = client.read_to_end(&mut heard).await;
+        (refused.unwrap_err(), heard)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_falls_silent_is_cut() {
+        for said in [&b""[..], b"\x16", b"\x16\x03\x01\x02\x00\x01"] {
+            let (refused, heard) = handshake(said, Duration::from_millis(20)).await;
+            assert!(matches!(refused, HandshakeError::Late), "{refused}");
+            assert!(heard.is_empty(), "{said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_speaks_in_the_clear_is_told_so() {
+        let (refused, heard) = handshake(b"GET / HTTP/1.1\r\n\r\n", TIME_LIMIT).await;
+        assert!(matches!(refused, HandshakeError::InTheClear), "{refused}");
+        let heard = String::from_utf8(heard).unwrap();
+        let (head, body) = heard.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 400 "), "{heard}");
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())));
+        assert!(body.contains("https://"), "{heard}");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_tls_after_all_is_refused() {
+        let (refused, _) = handshake(&[22; 64], TIME_LIMIT).await;
+        assert!(matches!(refused, HandshakeError::Io(_)), "{refused}");
     }
 }

@@ -107,6 +107,7 @@ impl Facts {
             ));
         }
         self.warn_of_cors();
+        self.warn_of_tls(key);
         Ok(*address)
     }
 
@@ -125,6 +126,16 @@ impl Facts {
         }
     }
 
+    /// What is printed asks in the clear.
+    fn warn_of_tls(&self, key: &str) {
+        if self.settings.listen.tls.is_some() {
+            output::say(&format!(
+                "`{key}` speaks TLS, by `listen.tls`: tell this proxy to do so too, and the \
+                 authority to believe"
+            ));
+        }
+    }
+
     /// Where Envoy asks.
     pub(super) fn envoy(&self) -> Result<&Address, Failure> {
         let key = "listen.envoy";
@@ -134,6 +145,7 @@ impl Facts {
         };
         if let Address::Tcp(address) = &settings.address {
             self.check_port(key, *address)?;
+            self.warn_of_tls(key);
         }
         Ok(&settings.address)
     }

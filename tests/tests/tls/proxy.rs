@@ -1,0 +1,64 @@
+//! The reverse proxy over TLS.
+
+use bytes::Bytes;
+use harness::recorder::{Reply, Request};
+
+use crate::{client::Client, scene::Scene};
+
+fn client(scene: &Scene, protocol: &str) -> Client {
+    Client::new(&scene.path().join("servers.pem"), None, &[protocol])
+}
+
+#[tokio::test]
+async fn a_browser_signs_in_and_is_known_by_its_cookie() {
+    let scene = Scene::start().await;
+    scene.app.answer(|request: &Request| {
+        let call = request.header("sidegate-call").unwrap_or_default();
+        Reply::status(200)
+            .header("Sidegate-Call", call)
+            .header("Sidegate-Session-Set", r#"{"subject":"u1"}"#)
+    });
+    let client = client(&scene, "http/1.1");
+    let own = [("Origin", "https://books.example")];
+    let answer = client.ask(scene.proxy(), "POST", "/login", &own).await;
+    let answer = answer.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let cookie = answer.header("set-cookie").unwrap();
+    assert!(cookie.contains("; Secure"), "{cookie}");
+    let held = [("Cookie", cookie.split(';').next().unwrap())];
+    scene.app.answer(|_| Reply::status(200).body("ok"));
+    let _ = scene.app.take();
+    let answer = client
+        .ask(scene.proxy(), "GET", "/me", &held)
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 200);
+    let seen = scene.app.take();
+    assert_eq!(seen[0].header("sidegate-subject"), Some("u1"));
+    assert_eq!(seen[0].header("x-forwarded-proto"), Some("https"));
+}
+
+#[tokio::test]
+async fn no_client_says_how_it_came() {
+    let scene = Scene::start().await;
+    let client = client(&scene, "http/1.1");
+    let lie = [("X-Forwarded-Proto", "http")];
+    let answer = client.ask(scene.proxy(), "GET", "/public", &lie).await;
+    assert_eq!(answer.unwrap().status, 200);
+    let seen = scene.app.take();
+    assert_eq!(seen[0].headers.all("x-forwarded-proto"), ["https"]);
+}
+
+#[tokio::test]
+async fn http_2_is_served() {
+    let scene = Scene::start().await;
+    let stream = client(&scene, "h2").connect(scene.proxy()).await.unwrap();
+    let (client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let mut client: h2::client::SendRequest<Bytes> = client.ready().await.unwrap();
+    let request = http::Request::get("https://books.example/public");
+    let (answer, _) = client
+        .send_request(request.body(()).unwrap(), true)
+        .unwrap();
+    assert_eq!(answer.await.unwrap().status(), 200);
+}
