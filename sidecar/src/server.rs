@@ -223,7 +223,24 @@ impl Bound {
         for line in self.addresses.lines() {
             tracing::info!("listening: {line}");
         }
+        self.announce_tls();
         tracing::info!(target: "audit", event = "sys_startup", "security event");
+    }
+
+    fn announce_tls(&self) {
+        let listen = &self.parts.settings.listen;
+        let proxy = listen.proxy.as_ref().and_then(|proxy| proxy.tls.as_ref());
+        let sections = [
+            ("listen.tls", listen.tls.as_ref()),
+            ("listen.proxy.tls", proxy),
+        ];
+        for (section, tls) in sections {
+            if let Some(tls) = tls {
+                let certificate = tls.certificate.display();
+                let asks_clients = tls.client_ca.is_some();
+                tracing::info!(section, %certificate, asks_clients, "TLS is spoken over TCP");
+            }
+        }
     }
 
     /// Starts everything.

@@ -9,6 +9,8 @@
 
 #[path = "tls/authority.rs"]
 mod authority;
+#[path = "tls/browser.rs"]
+mod browser;
 #[path = "tls/callers.rs"]
 mod callers;
 #[path = "tls/client.rs"]

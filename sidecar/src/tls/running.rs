@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use auth_core::policy::settings::{Listen, Tls as TlsFiles};
+use auth_core::{
+    policy::settings::{Listen, Tls as TlsFiles},
+    session::TokenHash,
+};
 use rustls::ServerConfig;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +18,8 @@ use crate::serve::Protocol;
 pub struct LoadedTls {
     any: Arc<ServerConfig>,
     http2: Arc<ServerConfig>,
+    /// A hash of what the files held.
+    fingerprint: TokenHash,
 }
 
 impl LoadedTls {
@@ -24,14 +29,28 @@ impl LoadedTls {
     ///
     /// As [`load`].
     pub fn read(files: &TlsFiles) -> Result<Self, TlsError> {
+        // Taken first: what changes while the files are read is then another thing.
+        let fingerprint = fingerprint(files);
         let any = load(files, &["h2", "http/1.1"])?;
         let mut http2 = any.clone();
         http2.alpn_protocols = vec![b"h2".to_vec()];
         Ok(Self {
             any: Arc::new(any),
             http2: Arc::new(http2),
+            fingerprint,
         })
     }
+}
+
+fn fingerprint(files: &TlsFiles) -> TokenHash {
+    let mut all = Vec::new();
+    let paths = [Some(&files.certificate), Some(&files.key)];
+    for path in paths.into_iter().chain([files.client_ca.as_ref()]) {
+        let content = path.and_then(|path| std::fs::read(path).ok());
+        all.push(u8::from(content.is_some()));
+        all.extend_from_slice(TokenHash::of(&content.unwrap_or_default()).as_bytes());
+    }
+    TokenHash::of(&all)
 }
 
 /// All that was read for the listeners of one sidecar.
@@ -81,8 +100,13 @@ impl RunningTls {
     }
 
     /// Handshakes from now on are by this. Connections whose clients were verified by what was before
-    /// are asked to end once their requests have been answered.
+    /// are asked to end once their requests have been answered. What is the same as before changes
+    /// nothing.
     pub fn replace(&self, loaded: LoadedTls) {
+        if self.0.load().loaded.fingerprint == loaded.fingerprint {
+            return;
+        }
+        tracing::info!("TLS goes on with new files");
         let next = Current {
             loaded,
             superseded: CancellationToken::new(),
@@ -132,5 +156,30 @@ impl RunningListeners {
                 running.replace(loaded);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::tests::files;
+
+    #[test]
+    fn only_other_files_supersede_what_was_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = files(folder.path());
+        let read = |files: &TlsFiles| LoadedTls::read(files).unwrap();
+        let tls = RunningTls::new(read(&before));
+        let (config, superseded) = tls.current(Protocol::Any);
+        tls.replace(read(&before));
+        assert!(!superseded.is_cancelled());
+        let others = TlsFiles {
+            client_ca: None,
+            ..before
+        };
+        tls.replace(read(&others));
+        assert!(superseded.is_cancelled());
+        let (other, superseded) = tls.current(Protocol::Any);
+        assert!(!Arc::ptr_eq(&config, &other) && !superseded.is_cancelled());
     }
 }

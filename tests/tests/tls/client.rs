@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::Path, sync::Arc};
 use harness::raw;
 use proto::tls::pem;
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, HandshakeKind, RootCertStore,
     pki_types::{CertificateDer, ServerName},
 };
 use tokio::{
@@ -70,6 +70,20 @@ impl Client {
         let connector = TlsConnector::from(Arc::clone(&self.0));
         let connected = tokio::time::timeout(raw::DEADLINE, connector.connect(name, stream));
         connected.await.map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
+    /// How two handshakes went, one after the other with an answer in between.
+    pub(crate) async fn twice(&self, address: SocketAddr) -> [Option<HandshakeKind>; 2] {
+        let mut kinds = [None; 2];
+        for kind in &mut kinds {
+            let mut stream = self.connect(address).await.unwrap();
+            let request = raw::request("GET", "/public", "books.example", &[], b"");
+            stream.write_all(&request).await.unwrap();
+            // A ticket to resume by comes behind the handshake.
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+            *kind = stream.get_ref().1.handshake_kind();
+        }
+        kinds
     }
 
     /// The certificate that is served.

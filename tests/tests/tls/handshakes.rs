@@ -1,6 +1,7 @@
 //! Handshakes: what is served to whom, and who is turned away.
 
 use harness::raw;
+use rustls::HandshakeKind;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::{
@@ -39,6 +40,14 @@ async fn a_wrong_certificate_is_refused_and_none_is_not() {
             assert_eq!(heard.is_ok(), is_served, "{what}: {heard:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn where_certificates_name_clients_each_handshake_is_a_whole_one() {
+    let scene = Scene::start().await;
+    let client = Client::new(&scene.path().join("servers.pem"), None, &["http/1.1"]);
+    let kinds = client.twice(scene.proxy()).await;
+    assert_eq!(kinds, [Some(HandshakeKind::Full); 2]);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use harness::recorder::{Reply, Request};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
 use crate::{client::Client, scene::Scene};
 
@@ -47,6 +48,31 @@ async fn no_client_says_how_it_came() {
     assert_eq!(answer.unwrap().status, 200);
     let seen = scene.app.take();
     assert_eq!(seen[0].headers.all("x-forwarded-proto"), ["https"]);
+}
+
+#[tokio::test]
+async fn an_upgrade_goes_through() {
+    let scene = Scene::start().await;
+    scene.app.answer(|_| Reply::upgrade("echo"));
+    let mut stream = client(&scene, "http/1.1")
+        .connect(scene.proxy())
+        .await
+        .unwrap();
+    let request = "GET /public HTTP/1.1\r\nHost: books.example\r\nConnection: Upgrade\r\n\
+                   Upgrade: echo\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut lines = BufReader::new(stream);
+    let mut line = String::new();
+    lines.read_line(&mut line).await.unwrap();
+    assert!(line.starts_with("HTTP/1.1 101 "), "{line}");
+    while line != "\r\n" {
+        line.clear();
+        lines.read_line(&mut line).await.unwrap();
+    }
+    lines.write_all(b"over TLS\n").await.unwrap();
+    line.clear();
+    lines.read_line(&mut line).await.unwrap();
+    assert_eq!(line, "over TLS\n");
 }
 
 #[tokio::test]

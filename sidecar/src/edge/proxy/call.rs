@@ -208,3 +208,24 @@ fn authority(request: &Parts) -> Result<String, Refusal> {
         (None, None) => Err(Refusal::bad("`host` is missing")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_that_of_the_client_unless_a_proxy_is_in_between() {
+        let certificate = Arc::new(PeerCertificate {
+            identity: "spiffe://shop/web".into(),
+            sha256: [7; 32],
+        });
+        let trusted: [Network; 1] = ["10.0.0.0/8".parse().unwrap()];
+        for (peer, identity) in [("192.0.2.1", "spiffe://shop/web"), ("10.0.0.1", "")] {
+            let client = Client::of(peer.parse().ok(), &HeaderMap::new(), &trusted);
+            let got = client.over_tls(Some(&certificate)).peer();
+            assert_eq!(got.identity, identity, "{peer}");
+            let is_told = got.certificate_sha256 == certificate.sha256[..];
+            assert_eq!(is_told, !identity.is_empty(), "{peer}");
+        }
+    }
+}
