@@ -247,7 +247,7 @@ fn where_no_sidegate_answers_the_next_step_is_named() {
         (
             &["status", "--addr", "127.0.0.1:7480"],
             2,
-            &["write `unix:PATH` or `http://127.0.0.1:PORT`"],
+            &["write `unix:PATH`, `http://127.0.0.1:PORT` or `https://HOST:PORT`"],
         ),
         (
             &[

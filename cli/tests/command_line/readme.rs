@@ -96,11 +96,13 @@ fn the_commands_that_start_and_test_it_are_there() {
 }
 
 #[test]
-fn the_example_of_a_policy_file_is_valid() {
+fn the_examples_of_a_policy_file_are_valid() {
     let folder = tempfile::tempdir().unwrap();
-    let [policy] = &blocks("yaml")[..] else {
-        panic!("one example")
-    };
-    std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
-    assert_eq!(run(folder.path(), &["validate", "sidegate.yaml"]).code, 0);
+    let policies = blocks("yaml");
+    assert_eq!(policies.len(), 2);
+    for policy in policies {
+        std::fs::write(folder.path().join("sidegate.yaml"), &policy).unwrap();
+        let ran = run(folder.path(), &["validate", "sidegate.yaml"]);
+        assert_eq!(ran.code, 0, "{policy}\n{}", ran.stderr);
+    }
 }
