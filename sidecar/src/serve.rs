@@ -15,6 +15,9 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+mod certified;
+
+use self::certified::TENURE;
 use crate::{
     first_bytes::FirstBytes,
     identify::{Connected, Identify},
@@ -215,14 +218,23 @@ async fn serve<S, B, I>(
     if !service.identify.admits(&service.from) {
         return;
     }
-    let is_certified = service.from.certificate.is_some();
-    let end = async {
-        tokio::select! {
-            () = drain.cancelled() => {}
-            () = secured.superseded.cancelled(), if is_certified => {}
+    if service.from.certificate.is_none() {
+        return drive(
+            builder,
+            protocol,
+            secured.stream,
+            service,
+            drain.cancelled(),
+        )
+        .await;
+    }
+    let over = drain.child_token();
+    tokio::select! {
+        () = drive(builder, protocol, secured.stream, service, over.cancelled()) => {}
+        () = TENURE.pass(&secured.superseded, &over) => {
+            tracing::debug!("a connection outlived its certificate's handshake and is cut");
         }
-    };
-    drive(builder, protocol, secured.stream, service, end).await;
+    }
 }
 
 /// Serves one connection to its end, or until its open requests are answered after it was to `end`.
