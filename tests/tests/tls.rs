@@ -21,6 +21,8 @@ mod command_line;
 mod edges;
 #[path = "tls/handshakes.rs"]
 mod handshakes;
+#[path = "tls/printed.rs"]
+mod printed;
 #[path = "tls/proxy.rs"]
 mod proxy;
 #[path = "tls/reload.rs"]

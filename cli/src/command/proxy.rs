@@ -10,6 +10,7 @@ mod envoy;
 mod facts;
 mod forward_auth;
 pub mod print;
+mod tls;
 
 const EXAMPLES: &str = "\
 Examples:

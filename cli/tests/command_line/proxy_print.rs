@@ -141,3 +141,66 @@ fn what_a_proxy_cannot_do_is_said_beside_the_configuration() {
         }
     }
 }
+
+#[test]
+fn where_sidegate_speaks_tls_the_proxy_is_told_whom_to_believe() {
+    let tls = "tls: { certificate: s.pem, key: s.key, client_ca: c.pem }";
+    let envoy = "envoy: { address: 127.0.0.1:7484, caller: front }";
+    let with_tls = shop(
+        &format!("{FORWARD_AUTH}, {envoy}, {tls}"),
+        "me: { http: GET /me }",
+    );
+    let policy = with_tls.path().join("sidegate.yaml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    let front = "callers: { front: { identity: front.example, may: [ authorize ] }, ";
+    std::fs::write(&policy, text.replace("callers: { ", front)).unwrap();
+    let without = shop(FORWARD_AUTH, "me: { http: GET /me }");
+    let own = ["--cert-file=/x/f.pem", "--key-file=/x/f.key"];
+    let rows: [(&TempDir, &[&str], i32, &str); 7] = [
+        (&with_tls, &["nginx"], 2, "--ca-file FILE"),
+        (&with_tls, &["nginx", "--ca-file=/x/ca.pem"], 0, ""),
+        (
+            &with_tls,
+            &["envoy", "--ca-file=/x/ca.pem"],
+            2,
+            "--cert-file FILE",
+        ),
+        (
+            &with_tls,
+            &["caddy", "--ca-file=/x/ca.pem;"],
+            2,
+            "letters, digits",
+        ),
+        (
+            &with_tls,
+            &["caddy", "--ca-file=a", "--server-name=a b"],
+            2,
+            "no host name",
+        ),
+        (
+            &with_tls,
+            &["nginx", "--ca-file=a", own[0]],
+            2,
+            "--key-file",
+        ),
+        (
+            &without,
+            &["nginx", "--ca-file=/x/ca.pem"],
+            2,
+            "speaks no TLS",
+        ),
+    ];
+    for (dir, words, code, says) in rows {
+        let ran = print(dir, words);
+        assert_eq!(ran.code, code, "{words:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{words:?}: {}", ran.stderr);
+    }
+    for proxy in ["nginx", "caddy", "traefik", "envoy"] {
+        let words = [&[proxy, "--ca-file=/x/ca.pem"], &own[..]].concat();
+        let ran = print(&with_tls, &words);
+        for part in ["/x/ca.pem", "/x/f.pem", "/x/f.key", "localhost"] {
+            assert!(ran.stdout.contains(part), "{proxy}: {part}\n{}", ran.stdout);
+        }
+        assert!(!ran.stdout.contains("@TLS@"), "{proxy}\n{}", ran.stdout);
+    }
+}

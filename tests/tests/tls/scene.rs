@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, os::unix::fs::PermissionsExt as _, path::Path};
 
 use auth_core::policy::settings::Address;
-use harness::recorder::App;
+use harness::{real::ports::Port, recorder::App};
 use hyper_util::rt::TokioIo;
 use proto::{
     admin::v1::{GetStatusRequest, admin_service_client::AdminServiceClient},
@@ -33,8 +33,8 @@ listen:
   telemetry: 127.0.0.1:0
   admin: unix:./admin.sock
   tls: { certificate: server.pem, key: server.key, client_ca: clients.pem }
-  envoy: { address: "127.0.0.1:0", caller: envoy }
-  forward_auth: { address: "127.0.0.1:0", trusted_proxies: [ 127.0.0.1 ], caller: edge }
+  envoy: { address: "ENVOY", caller: envoy }
+  forward_auth: { address: "FORWARD_AUTH", trusted_proxies: [ 127.0.0.1 ], caller: edge }
   proxy:
     address: 127.0.0.1:0
     upstream: http://UPSTREAM
@@ -48,7 +48,7 @@ callers:
     identity: spiffe://shop.example/desk
     may: [ authorize, session.manage ]
     sign_in: [ local ]
-  envoy: { identity: envoy.shop.example, may: [ authorize ] }
+  envoy: { identity: envoy.shop.example, may: [ authorize, session.self ] }
   edge:
     token_file: edge.token
     identity: spiffe://shop.example/edge
@@ -72,6 +72,7 @@ pub(crate) struct Scene {
     pub(crate) servers: Authority,
     /// Signs what clients have; the sidecar believes it.
     pub(crate) clients: Authority,
+    _ports: [Port; 2],
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
 }
@@ -89,7 +90,12 @@ impl Scene {
         secret(&at.join("desk.token"), DESK_TOKEN);
         secret(&at.join("edge.token"), EDGE_TOKEN);
         let app = App::ok().await;
-        let policy = POLICY.replace("UPSTREAM", &app.address().to_string());
+        // Printed configurations name these ports.
+        let ports = [Port::free(), Port::free()];
+        let policy = POLICY
+            .replace("UPSTREAM", &app.address().to_string())
+            .replace("ENVOY", &ports[0].address().to_string())
+            .replace("FORWARD_AUTH", &ports[1].address().to_string());
         std::fs::write(at.join("sidegate.yaml"), policy).unwrap();
         let bound = Sidecar::builder(at.join("sidegate.yaml"))
             .bind()
@@ -109,6 +115,7 @@ impl Scene {
             folder,
             servers,
             clients,
+            _ports: ports,
             stop: Some(stop),
             running: Some(running),
         }

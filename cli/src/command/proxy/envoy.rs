@@ -2,14 +2,18 @@
 
 use auth_core::policy::settings::Address;
 
-use super::facts::{Facts, OVERRIDES};
+use super::{
+    facts::{Facts, OVERRIDES},
+    tls::AskedTls,
+};
 use crate::failure::Failure;
 
 const ENVOY: &str = include_str!("envoy.yaml");
 
 /// Envoy, by `ext_authz` and `ext_proc`.
 pub(super) fn configuration(facts: &Facts) -> Result<String, Failure> {
-    let sidegate = match facts.envoy()? {
+    let (address, tls) = facts.envoy()?;
+    let sidegate = match address {
         Address::Unix(path) => format!("{{ pipe: {{ path: \"{}\" }} }}", path.display()),
         Address::Tcp(tcp) => format!(
             "{{ socket_address: {{ address: \"{}\", port_value: {} }} }}",
@@ -34,5 +38,31 @@ pub(super) fn configuration(facts: &Facts) -> Result<String, Failure> {
         .replace("@APP_HOST@", host.trim_matches(['[', ']']))
         .replace("@APP_PORT@", port)
         .replace("@SIDEGATE@", &sidegate)
+        .replace("@TLS@\n", &tls.as_ref().map_or_else(String::new, transport))
         .replace("@OVERRIDES@", &overrides.join("\n")))
+}
+
+/// How Envoy asks over TLS.
+fn transport(tls: &AskedTls) -> String {
+    let AskedTls { name, ca, identity } = tls;
+    let own = match identity {
+        None => String::new(),
+        Some((certificate, key)) => format!(
+            "          tls_certificates: [ {{ certificate_chain: {{ filename: \"{certificate}\" }}, \
+             private_key: {{ filename: \"{key}\" }} }} ]\n"
+        ),
+    };
+    format!(
+        "    transport_socket:
+      name: envoy.transport_sockets.tls
+      typed_config:
+        \"@type\": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext
+        sni: \"{name}\"
+        common_tls_context:
+          alpn_protocols: [ h2 ]
+          validation_context:
+            trusted_ca: {{ filename: \"{ca}\" }}
+            match_typed_subject_alt_names: [ {{ san_type: DNS, matcher: {{ exact: \"{name}\" }} }} ]
+{own}"
+    )
 }

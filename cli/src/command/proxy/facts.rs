@@ -15,6 +15,7 @@ use auth_core::{
     strategy::Strategy,
 };
 
+use super::tls::{AskedTls, TlsArgs};
 use crate::{decide, exit::Exit, failure::Failure, output};
 
 /// The headers with which a proxy tells the app who calls.
@@ -63,12 +64,19 @@ pub(super) struct Facts {
     pub(super) settings: Settings,
     /// The policy.
     pub(super) policy: Policy,
+    /// What was said of TLS.
+    tls: TlsArgs,
     file: String,
 }
 
 impl Facts {
     /// Reads the policy file.
-    pub(super) fn read(file: &Path, upstream: &str, listen: SocketAddr) -> Result<Self, Failure> {
+    pub(super) fn read(
+        file: &Path,
+        upstream: &str,
+        listen: SocketAddr,
+        tls: TlsArgs,
+    ) -> Result<Self, Failure> {
         let policy = decide::load(file).map_err(|err| Failure::policy(&err))?;
         let documents = Document::load(file, &Disk).map_err(|err| Failure::policy(&err))?;
         let settings = Settings::from_documents(&documents, None, []);
@@ -77,12 +85,13 @@ impl Facts {
             upstream: authority(upstream)?,
             settings: settings.map_err(|err| Failure::policy(&err))?,
             policy,
+            tls,
             file: file.display().to_string(),
         })
     }
 
-    /// Where the proxy asks by forward-auth.
-    pub(super) fn forward_auth(&self) -> Result<SocketAddr, Failure> {
+    /// Where the proxy asks by forward-auth, and how over TLS.
+    pub(super) fn forward_auth(&self) -> Result<(SocketAddr, Option<AskedTls>), Failure> {
         let key = "listen.forward_auth";
         let Some(settings) = &self.settings.listen.forward_auth else {
             return Err(self.nowhere(key).next(
@@ -107,8 +116,7 @@ impl Facts {
             ));
         }
         self.warn_of_cors();
-        self.warn_of_tls(key);
-        Ok(*address)
+        Ok((*address, self.asked_tls(key, false)?))
     }
 
     /// A preflight is answered with headers of ours, and forward-auth knows an answer only as a
@@ -126,18 +134,21 @@ impl Facts {
         }
     }
 
-    /// What is printed asks in the clear.
-    fn warn_of_tls(&self, key: &str) {
+    /// How to ask where the TCP listener `key` speaks TLS.
+    fn asked_tls(&self, key: &str, needs_certificate: bool) -> Result<Option<AskedTls>, Failure> {
         if self.settings.listen.tls.is_some() {
-            output::say(&format!(
-                "`{key}` speaks TLS, by `listen.tls`: tell this proxy to do so too, and the \
-                 authority to believe"
-            ));
+            return self.tls.asked(key, needs_certificate).map(Some);
         }
+        if self.tls.is_given() {
+            let message = format!("`{key}` speaks no TLS");
+            let next = "leave `--ca-file` and `--cert-file` out, or add `tls` to `listen`";
+            return Err(Failure::usage(message).next(next));
+        }
+        Ok(None)
     }
 
-    /// Where Envoy asks.
-    pub(super) fn envoy(&self) -> Result<&Address, Failure> {
+    /// Where Envoy asks, and how over TLS.
+    pub(super) fn envoy(&self) -> Result<(&Address, Option<AskedTls>), Failure> {
         let key = "listen.envoy";
         let Some(settings) = &self.settings.listen.envoy else {
             let next = "add `envoy: { address: 127.0.0.1:7484, caller: NAME }` to `listen`";
@@ -145,9 +156,10 @@ impl Facts {
         };
         if let Address::Tcp(address) = &settings.address {
             self.check_port(key, *address)?;
-            self.warn_of_tls(key);
+            let tls = self.asked_tls(key, settings.needs_certificate)?;
+            return Ok((&settings.address, tls));
         }
-        Ok(&settings.address)
+        Ok((&settings.address, None))
     }
 
     fn nowhere(&self, key: &str) -> Failure {

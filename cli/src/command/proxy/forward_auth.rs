@@ -1,6 +1,9 @@
 //! Configurations for proxies that ask by forward-auth.
 
-use super::facts::{Facts, IDENTITY, OTHERS, OVERRIDES};
+use super::{
+    facts::{Facts, IDENTITY, OTHERS, OVERRIDES},
+    tls::AskedTls,
+};
 use crate::failure::Failure;
 
 const NGINX: &str = include_str!("nginx.conf");
@@ -10,7 +13,8 @@ const TRAEFIK_ROUTES: &str = include_str!("traefik-dynamic.yaml");
 
 /// nginx, by `auth_request`.
 pub(super) fn nginx(facts: &Facts) -> Result<String, Failure> {
-    let sidegate = facts.forward_auth()?.to_string();
+    let (sidegate, tls) = facts.forward_auth()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
     let variable = |name: &str| format!("$upstream_http_{}", snake(name));
     let asked = IDENTITY.iter().chain(OTHERS.iter().take(4)).copied();
     let ask = asked
@@ -36,7 +40,9 @@ pub(super) fn nginx(facts: &Facts) -> Result<String, Failure> {
     Ok(filled(
         NGINX,
         &[
-            ("@SIDEGATE@", sidegate),
+            ("@SIDEGATE@", sidegate.to_string()),
+            ("@SCHEME@", scheme.to_owned()),
+            ("@TLS@", lines(indent, tls.iter().flat_map(nginx_tls))),
             ("@UPSTREAM@", facts.upstream.clone()),
             ("@LISTEN@", facts.listen.to_string()),
             ("@ASK@", lines(indent, ask)),
@@ -47,8 +53,46 @@ pub(super) fn nginx(facts: &Facts) -> Result<String, Failure> {
     ))
 }
 
+fn nginx_tls(tls: &AskedTls) -> Vec<String> {
+    let mut lines = vec![
+        format!("proxy_ssl_trusted_certificate {};", tls.ca),
+        "proxy_ssl_verify on;".to_owned(),
+        "proxy_ssl_verify_depth 4;".to_owned(),
+        format!("proxy_ssl_name {};", tls.name),
+        "proxy_ssl_server_name on;".to_owned(),
+    ];
+    if let Some((certificate, key)) = &tls.identity {
+        lines.push(format!("proxy_ssl_certificate {certificate};"));
+        lines.push(format!("proxy_ssl_certificate_key {key};"));
+    }
+    lines
+}
+
+fn caddy_tls(tls: &AskedTls) -> Vec<String> {
+    let mut lines = vec![
+        "transport http {".to_owned(),
+        format!("\ttls_trust_pool file {}", tls.ca),
+        format!("\ttls_server_name {}", tls.name),
+    ];
+    if let Some((certificate, key)) = &tls.identity {
+        lines.push(format!("\ttls_client_auth {certificate} {key}"));
+    }
+    lines.push("}".to_owned());
+    lines
+}
+
+fn traefik_tls(tls: &AskedTls) -> String {
+    let own = match &tls.identity {
+        None => String::new(),
+        Some((certificate, key)) => format!(", cert: \"{certificate}\", key: \"{key}\""),
+    };
+    format!("tls: {{ ca: \"{}\"{own} }}", tls.ca)
+}
+
 /// Caddy. Its file is indented with tabs.
 pub(super) fn caddy(facts: &Facts) -> Result<String, Failure> {
+    let (sidegate, tls) = facts.forward_auth()?;
+    let scheme = if tls.is_some() { "https://" } else { "" };
     let tabs = |depth: usize, lines: Vec<String>| {
         let indent = "\t".repeat(depth);
         let lines: Vec<_> = lines.iter().map(|line| format!("{indent}{line}")).collect();
@@ -61,7 +105,8 @@ pub(super) fn caddy(facts: &Facts) -> Result<String, Failure> {
     Ok(filled(
         CADDY,
         &[
-            ("@SIDEGATE@", facts.forward_auth()?.to_string()),
+            ("@SIDEGATE@", format!("{scheme}{sidegate}")),
+            ("@TLS@", tabs(3, tls.iter().flat_map(caddy_tls).collect())),
             ("@UPSTREAM@", facts.upstream.clone()),
             ("@PORT@", facts.listen.port().to_string()),
             ("@IP@", facts.listen.ip().to_string()),
@@ -81,6 +126,12 @@ pub(super) fn traefik_static(facts: &Facts) -> String {
 pub(super) fn traefik_dynamic(facts: &Facts) -> Result<String, Failure> {
     let empty = |name: &&str| format!("{name}: \"\"");
     let ours = || IDENTITY.iter().chain(&OTHERS);
+    let (sidegate, tls) = facts.forward_auth()?;
+    // Traefik knows no other name of a certificate than that of the host.
+    let sidegate = match &tls {
+        Some(tls) => format!("https://{}:{}", tls.name, sidegate.port()),
+        None => format!("http://{sidegate}"),
+    };
     let names = facts.cookies();
     let cookies = match names.is_empty() {
         true => Vec::new(),
@@ -95,7 +146,8 @@ pub(super) fn traefik_dynamic(facts: &Facts) -> Result<String, Failure> {
     Ok(filled(
         TRAEFIK_ROUTES,
         &[
-            ("@SIDEGATE@", facts.forward_auth()?.to_string()),
+            ("@SIDEGATE@", sidegate),
+            ("@TLS@", lines(8, tls.as_ref().map(traefik_tls))),
             ("@UPSTREAM@", format!("http://{}", facts.upstream)),
             ("@CLEARED@", lines(10, ours().chain(&OVERRIDES).map(empty))),
             ("@HIDDEN@", lines(10, ours().map(empty))),

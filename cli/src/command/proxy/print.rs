@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Args, ValueEnum};
 
-use super::{envoy, facts::Facts, forward_auth};
+use super::{envoy, facts::Facts, forward_auth, tls::TlsArgs};
 use crate::{exit::Exit, failure::Failure};
 
 const EXAMPLES: &str = "\
@@ -38,6 +38,8 @@ pub struct PrintArgs {
     /// Which of Traefik's two files; both, one after the other, when this is left out.
     #[arg(long, value_name = "PART")]
     part: Option<Part>,
+    #[command(flatten)]
+    tls: TlsArgs,
 }
 
 /// A proxy.
@@ -72,7 +74,7 @@ pub fn run(args: &PrintArgs) -> Result<Exit, Failure> {
         let failure = Failure::usage("only Traefik's configuration has parts");
         return Err(failure.next("leave `--part` out"));
     }
-    let facts = Facts::read(&args.config, &args.upstream, args.listen)?;
+    let facts = Facts::read(&args.config, &args.upstream, args.listen, args.tls.clone())?;
     let text = match args.proxy {
         Kind::Nginx => forward_auth::nginx(&facts)?,
         Kind::Caddy => forward_auth::caddy(&facts)?,
