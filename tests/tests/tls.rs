@@ -17,6 +17,8 @@ mod callers;
 mod client;
 #[path = "tls/command_line.rs"]
 mod command_line;
+#[path = "tls/daemon.rs"]
+mod daemon;
 #[path = "tls/edges.rs"]
 mod edges;
 #[path = "tls/handshakes.rs"]
