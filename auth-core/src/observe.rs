@@ -4,6 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     decision::Answer,
+    jwt::Rejection,
     principal::Principal,
     session::{RevocationCause, SessionId},
     store::Death,
@@ -21,11 +22,25 @@ pub enum Refusal {
     Dead(Death),
     /// A token of an issuer, refused for this reason.
     Foreign(String),
+    /// A token of an issuer whose sender has not shown to be who may use it, in a word.
+    Unconfirmed(&'static str),
     /// Presented by a peer with too many refusals.
     Throttled,
 }
 
 impl Refusal {
+    /// Why a token of an issuer is refused.
+    #[must_use]
+    pub fn of(rejection: &Rejection) -> Self {
+        match rejection {
+            Rejection::SenderConstrained
+            | Rejection::CertificateMissing
+            | Rejection::CertificateMismatch
+            | Rejection::CertificateUnbound => Self::Unconfirmed(rejection.code()),
+            _ => Self::Foreign(rejection.code().to_owned()),
+        }
+    }
+
     /// The name in metrics and logs; bounded in number.
     #[must_use]
     pub fn label(&self) -> &'static str {
@@ -36,6 +51,7 @@ impl Refusal {
             Self::Dead(Death::Revoked(_)) => "revoked",
             Self::Dead(Death::Superseded) => "superseded",
             Self::Foreign(_) => "foreign_token",
+            Self::Unconfirmed(why) => why,
             Self::Throttled => "throttled",
         }
     }

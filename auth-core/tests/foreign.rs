@@ -14,7 +14,7 @@ use auth_core::{
     clock::{ManualClock, Timestamp},
     decision::{Answer, ReasonCode},
     decision_point::{ClearScope, DecisionPoint, SessionError, SessionWrite, SetSession},
-    engine::{Engine, Parts},
+    engine::{Engine, Parts, Who},
     keys::{Keyring, MasterKey},
     outcome::Outcome,
     policy::{
@@ -26,8 +26,9 @@ use auth_core::{
     random::SystemRandom,
     session::{JsonObject, RevocationCause, Tenant},
     store::{Ending, memory::MemoryStore},
-    wire::{Call, Credential, CredentialSource, WireKind},
+    wire::{Call, Credential, CredentialSource, Peer, WireKind},
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::json;
 
@@ -64,13 +65,17 @@ struct World {
 }
 
 fn world() -> World {
+    world_of(POLICY)
+}
+
+fn world_of(policy: &str) -> World {
     use std::os::unix::fs::PermissionsExt as _;
 
     let folder = tempfile::tempdir().unwrap();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, SECRET).unwrap();
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let document = Document::parse(&folder.path().join("f.yaml"), POLICY.into()).unwrap();
+    let document = Document::parse(&folder.path().join("f.yaml"), policy.into()).unwrap();
     let policy = Policy::compile(&[document], &Disk, &BuiltInSources, &Natives::default());
     let policy = policy.unwrap_or_else(|err| panic!("{err}"));
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(NOW)));
@@ -108,14 +113,104 @@ fn token(claims: serde_json::Value) -> String {
 
 impl World {
     async fn ask(&self, method: &str, target: &str, token: &str) -> Answer {
-        let mut call = Call::new(WireKind::Http, method, target);
-        call.credentials.push(Credential {
-            source: CredentialSource::Authorization,
-            name: String::new(),
-            value: format!("Bearer {token}").into(),
-        });
+        let call = call(method, target, token, &[]);
         self.engine.authorize(&self.caller, call).await
     }
+
+    /// What becomes of a token that comes over a connection with this certificate.
+    async fn read_with(&self, token: &str, certificate: &[u8]) -> (Answer, Option<String>) {
+        let call = call("GET", "/read", token, certificate);
+        let (explained, explanation) = self.engine.explain(&call, Who::Credentials).await;
+        let answer = self.engine.authorize(&self.caller, call).await;
+        assert_eq!(explained.outcome(), answer.outcome());
+        (answer, explanation.credential.refused)
+    }
+}
+
+fn call(method: &str, target: &str, token: &str, certificate: &[u8]) -> Call {
+    let credential = Credential {
+        source: CredentialSource::Authorization,
+        name: String::new(),
+        value: format!("Bearer {token}").into(),
+    };
+    let peer = Peer {
+        certificate_sha256: certificate.to_vec().into(),
+        ..Peer::default()
+    };
+    Call {
+        credentials: vec![credential],
+        peer,
+        ..Call::new(WireKind::Http, method, target)
+    }
+}
+
+/// A token that is bound to this certificate.
+fn bound_token(certificate: &[u8]) -> String {
+    token(json!({ "cnf": { "x5t#S256": URL_SAFE_NO_PAD.encode(certificate) } }))
+}
+
+#[tokio::test]
+async fn t_25_a_bound_token_is_held_to_its_certificate_though_it_was_cached() {
+    let world = world();
+    let (own, other) = ([7; 32], [8; 32]);
+    let token = bound_token(&own);
+    for (certificate, refused) in [
+        (&own[..], None),
+        (&[], Some("certificate_missing")),
+        (&other, Some("certificate_mismatch")),
+        (&own, None),
+        (&[], Some("certificate_missing")),
+    ] {
+        let (answer, why) = world.read_with(&token, certificate).await;
+        assert_eq!(why.as_deref(), refused, "{certificate:?}");
+        if refused.is_none() {
+            assert_eq!(answer.outcome(), Outcome::Allow, "{certificate:?}");
+        } else {
+            assert_eq!(answer.reason.code, ReasonCode::CredentialRejected);
+            assert_eq!(answer.challenges, ["Bearer error=\"invalid_token\""]);
+            assert!(answer.call.is_none() && answer.session.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn t_26_a_confirmation_that_cannot_be_checked_is_none() {
+    let world = world();
+    let own = URL_SAFE_NO_PAD.encode([7; 32]);
+    for confirmation in [
+        json!({ "jkt": own }),
+        json!({ "x5t#S256": own, "jkt": own }),
+        json!({}),
+    ] {
+        let token = token(json!({ "cnf": confirmation }));
+        let (answer, why) = world.read_with(&token, &[7; 32]).await;
+        assert_eq!(answer.outcome(), Outcome::Unauthenticated);
+        assert_eq!(why.as_deref(), Some("sender_constrained"));
+    }
+}
+
+#[tokio::test]
+async fn t_25_calls_of_a_batch_are_held_to_their_own_certificates() {
+    let world = world();
+    let token = bound_token(&[7; 32]);
+    let certificates = [&[7; 32][..], &[], &[8; 32], &[7; 32]];
+    let calls = certificates.map(|certificate| call("GET", "/read", &token, certificate));
+    let answering = world.engine.authorize_all(&world.caller, calls.into());
+    let answers = futures_util::future::join_all(answering.await).await;
+    let outcomes: Vec<_> = answers.iter().map(Answer::outcome).collect();
+    let (yes, no) = (Outcome::Allow, Outcome::Unauthenticated);
+    assert_eq!(outcomes, [yes, no, no, yes]);
+}
+
+#[tokio::test]
+async fn t_25_an_issuer_whose_tokens_are_all_bound() {
+    let bound = "namespace: idp\n          bound: certificate";
+    let world = world_of(&POLICY.replace("namespace: idp", bound));
+    let (answer, why) = world.read_with(&token(json!({})), &[7; 32]).await;
+    assert_eq!(answer.outcome(), Outcome::Unauthenticated);
+    assert_eq!(why.as_deref(), Some("certificate_unbound"));
+    let (answer, _) = world.read_with(&bound_token(&[7; 32]), &[7; 32]).await;
+    assert_eq!(answer.outcome(), Outcome::Allow);
 }
 
 #[tokio::test]

@@ -14,14 +14,17 @@ use crate::{
     caller::Caller,
     decision_point::Answering,
     policy::file::SessionNeed,
+    session::Tenant,
     strategy::{Found, Presented, Strategy},
-    wire::Call,
+    wire::{Call, Peer},
 };
 
-/// A credential and what it came to.
+/// A credential, who sent it, and what it came to.
 struct Judged<'a> {
     strategy: &'a Strategy,
     presented: Presented<'a>,
+    tenant: &'a Tenant,
+    peer: &'a Peer,
     authenticated: Arc<Authenticated>,
 }
 
@@ -62,13 +65,16 @@ impl Engine {
     async fn judge<'a>(
         &self,
         moment: &Moment,
-        call: &Call,
+        call: &'a Call,
         found: Found<'a, 'a>,
         known: &mut Vec<Judged<'a>>,
     ) -> Arc<Authenticated> {
         let same = |judged: &&Judged<'_>| {
             std::ptr::eq(judged.strategy, found.strategy)
                 && judged.presented.is_same(&found.presented)
+                // A token may be bound to its sender, and is good in one tenant.
+                && *judged.tenant == call.tenant
+                && *judged.peer == call.peer
         };
         if let Some(judged) = known.iter().find(same) {
             return Arc::clone(&judged.authenticated);
@@ -86,6 +92,8 @@ impl Engine {
             known.push(Judged {
                 strategy,
                 presented,
+                tenant: &call.tenant,
+                peer: &call.peer,
                 authenticated: Arc::clone(&authenticated),
             });
         }

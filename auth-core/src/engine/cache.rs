@@ -14,6 +14,7 @@ use super::touch_interval;
 use crate::{
     clock::Timestamp,
     invalidation::{Invalidation, Moment},
+    jwt::Confirmation,
     live::{Origin, Session},
     session::{Tenant, TokenHash, TokenKind},
     store::TokenRole,
@@ -32,6 +33,8 @@ pub(super) type Key = (u64, Arc<str>, Tenant, TokenKind, TokenHash);
 pub(super) struct Cached {
     pub(super) session: Arc<Session>,
     pub(super) role: TokenRole,
+    /// Who may use the token, to be asked at each use.
+    pub(super) confirmation: Confirmation,
     since: Moment,
     loaded_at: Timestamp,
     /// When its use was last written, in microseconds.
@@ -52,9 +55,18 @@ impl Cached {
         Self {
             session,
             role,
+            confirmation: Confirmation::Bearer,
             since,
             loaded_at: now,
             touched_at: AtomicI64::new(touched_at),
+        }
+    }
+
+    /// The same, of a token that only this sender may use.
+    pub(super) fn confirmed_by(self, confirmation: Confirmation) -> Self {
+        Self {
+            confirmation,
+            ..self
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     decision::ReasonCode,
-    jwt::{FetchError, JwksFetcher, VerifiedToken, VerifyError},
+    jwt::{FetchError, JwksFetcher, Sent, VerifiedToken, VerifyError},
     live::{Origin, Session},
     observe::Refusal,
     policy::file::ScopesOf,
@@ -72,16 +72,24 @@ impl Engine {
         let cached = self.cache.get(&key, now);
         self.observer.cache_looked_up(cached.is_some());
         if let Some(cached) = cached {
-            return Authenticated::of(cached.session.clone());
+            // The certificate belongs to the connection, and this may be another one.
+            return match cached.confirmation.check(&call.peer.certificate_sha256) {
+                Ok(()) => Authenticated::of(cached.session.clone()),
+                Err(rejection) => Authenticated::refused(Refusal::of(&rejection)),
+            };
         }
         // Signatures are dear: those who guess are turned away before one is checked (S-21).
         if self.throttle.is_over(&call.peer.address, now) {
             return Authenticated::refused(Refusal::Throttled);
         }
-        let verified = match self.verify(issuers, token, now).await {
+        let sent = Sent {
+            token: token.as_bytes(),
+            certificate: &call.peer.certificate_sha256,
+        };
+        let verified = match self.verify(issuers, sent, now).await {
             Ok(verified) => verified,
             Err(VerifyError::Rejected(rejection)) => {
-                return Authenticated::refused(Refusal::Foreign(rejection.code().to_owned()));
+                return Authenticated::refused(Refusal::of(&rejection));
             }
             Err(VerifyError::KeysUnavailable { issuer }) => {
                 let name = issuers.traits.get(issuer).map_or("", |traits| &traits.name);
@@ -100,7 +108,8 @@ impl Engine {
         {
             Ok(Ok(session)) => {
                 let session = Arc::new(with_scopes(session, scopes));
-                let cached = Cached::new(session.clone(), TokenRole::Current, since, now);
+                let cached = Cached::new(session.clone(), TokenRole::Current, since, now)
+                    .confirmed_by(verified.confirmation);
                 self.cache.insert(key, Arc::new(cached));
                 Authenticated::of(session)
             }
@@ -112,12 +121,12 @@ impl Engine {
     async fn verify(
         &self,
         issuers: &Issuers,
-        token: &str,
+        sent: Sent<'_>,
         now: Timestamp,
     ) -> Result<Arc<VerifiedToken>, VerifyError> {
         use crate::jwt::Step;
 
-        match issuers.verifier.verify(token.as_bytes(), now) {
+        match issuers.verifier.verify(sent, now) {
             Step::Done(done) => done,
             Step::FetchKeys(wanted) => {
                 let private = issuers
@@ -130,9 +139,7 @@ impl Engine {
                     &self.fetchers.public
                 };
                 issuers.verifier.fetch_keys(wanted, now, &**fetcher).await;
-                issuers
-                    .verifier
-                    .verify_with_keys_at_hand(token.as_bytes(), now)
+                issuers.verifier.verify_with_keys_at_hand(sent, now)
             }
         }
     }

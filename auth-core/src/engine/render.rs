@@ -157,7 +157,8 @@ pub(super) fn dead_cookie(
         Some(Refusal::Dead(Death::Revoked(revocation))) => {
             revocation.cause != RevocationCause::Replaced
         }
-        Some(Refusal::Dead(Death::Superseded) | Refusal::Foreign(_) | Refusal::Throttled)
+        Some(Refusal::Dead(Death::Superseded) | Refusal::Foreign(_))
+        | Some(Refusal::Unconfirmed(_) | Refusal::Throttled)
         | None => false,
     };
     let explicit = call

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::{Issuer, Part, Rejection, SignedPayload, json};
+use super::{Confirmation, Issuer, Part, Rejection, SignedPayload, json};
 use crate::{clock::Timestamp, text::is_hidden};
 
 /// The longest identifier (`sub`, `jti`, `sid` and the like), in characters.
@@ -44,6 +44,8 @@ pub struct VerifiedToken {
     pub amr: Vec<String>,
     /// `act`: who acts for the subject.
     pub actor: Option<Actor>,
+    /// `cnf`: who may use it, to be asked at each use.
+    pub confirmation: Confirmation,
     /// Every other claim, for the policy to read.
     pub claims: Map<String, Value>,
     usable_from: Timestamp,
@@ -116,9 +118,7 @@ pub(super) fn read(
 }
 
 fn check_kind(members: &Map<String, Value>) -> Result<(), Rejection> {
-    if members.contains_key("cnf") {
-        return Err(Rejection::SenderConstrained);
-    }
+    Confirmation::read(members.get("cnf"))?;
     match OTHER_KINDS
         .into_iter()
         .find(|name| members.contains_key(*name))
@@ -172,6 +172,10 @@ fn collect(
         .instant("exp")?
         .ok_or(Rejection::MalformedClaim { name: "exp" })?;
     let (issued_at, not_before) = (claims.instant("iat")?, claims.instant("nbf")?);
+    let confirmation = Confirmation::read(claims.0.remove("cnf").as_ref())?;
+    if issuer.certificate_bound && confirmation == Confirmation::Bearer {
+        return Err(Rejection::CertificateUnbound);
+    }
     let usable_from = issued_at
         .max(not_before)
         .map(|start| start.minus(issuer.leeway));
@@ -189,6 +193,7 @@ fn collect(
         acr: claims.id("acr")?,
         amr: claims.methods()?,
         actor: claims.actor()?,
+        confirmation,
         usable_from: usable_from.unwrap_or(Timestamp::from_micros(i64::MIN)),
         usable_until: exp.plus(issuer.leeway),
         claims: std::mem::take(&mut claims.0),

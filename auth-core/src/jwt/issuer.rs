@@ -79,6 +79,7 @@ pub struct Issuer {
     pub(super) leeway: Duration,
     pub(super) subject_optional: bool,
     pub(super) required: Vec<String>,
+    pub(super) certificate_bound: bool,
     pub(super) keys: IssuerKeys,
 }
 
@@ -106,6 +107,7 @@ impl Issuer {
             leeway: DEFAULT_LEEWAY,
             subject_optional: false,
             required: Vec::new(),
+            certificate_bound: false,
             keys,
         }
     }
@@ -148,6 +150,7 @@ pub struct IssuerBuilder {
     leeway: Duration,
     subject_optional: bool,
     required: Vec<String>,
+    certificate_bound: bool,
     keys: KeySource,
 }
 
@@ -216,6 +219,14 @@ impl IssuerBuilder {
         self
     }
 
+    /// Whether a token must be bound to a certificate of its sender (RFC 8705 section 3). One that
+    /// is bound is held to it either way.
+    #[must_use]
+    pub fn certificate_bound(mut self, bound: bool) -> Self {
+        self.certificate_bound = bound;
+        self
+    }
+
     /// Holds tokens to the whole access-token profile of RFC 9068 (T-20): `typ` is `at+jwt` and all
     /// of `iss`, `exp`, `aud`, `sub`, `client_id`, `iat`, `jti` are there.
     #[must_use]
@@ -269,6 +280,7 @@ impl IssuerBuilder {
             leeway: self.leeway,
             subject_optional: self.subject_optional,
             required: self.required,
+            certificate_bound: self.certificate_bound,
             keys,
         })
     }

@@ -134,9 +134,19 @@ pub enum Rejection {
     /// None of the audiences is ours.
     #[error("the token is for another audience")]
     Audience,
-    /// The token is bound to a key (`cnf`) and must not pass as a plain bearer token (T-26).
+    /// The token is bound to its sender (`cnf`) in a way that cannot be checked, and must not pass
+    /// as a plain bearer token (T-26).
     #[error("the token is bound to a key of its sender")]
     SenderConstrained,
+    /// The token is bound to a certificate, and its sender has shown none (T-25).
+    #[error("the token is bound to a certificate, and its sender has none")]
+    CertificateMissing,
+    /// The token is bound to another certificate than its sender's (T-25).
+    #[error("the token is bound to another certificate than its sender's")]
+    CertificateMismatch,
+    /// The token is bound to no certificate, as the issuer's must be.
+    #[error("the token is bound to no certificate")]
+    CertificateUnbound,
 }
 
 impl Rejection {
@@ -173,6 +183,9 @@ impl Rejection {
             Self::IssuedInFuture => "issued_in_future",
             Self::Audience => "audience",
             Self::SenderConstrained => "sender_constrained",
+            Self::CertificateMissing => "certificate_missing",
+            Self::CertificateMismatch => "certificate_mismatch",
+            Self::CertificateUnbound => "certificate_unbound",
         }
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     FetchReason, Issuer, IssuerError, JsonFault, JwksFetcher, KeySet, KeysStatus, MAX_TOKEN_BYTES,
-    Part, Rejection, SignedPayload, VerifiedToken,
+    Part, Rejection, Sent, SignedPayload, VerifiedToken,
     cache::{Entry, TokenCache, TokenDigest},
     claims,
     compact::Compact,
@@ -109,8 +109,8 @@ impl Verifier {
 
     /// Verifies a token, unless keys should be fetched first.
     #[must_use]
-    pub fn verify(&self, token: &[u8], now: Timestamp) -> Step {
-        self.step(token, now, Fetching::Allowed)
+    pub fn verify<'t>(&self, token: impl Into<Sent<'t>>, now: Timestamp) -> Step {
+        self.step(token.into(), now, Fetching::Allowed)
     }
 
     /// Verifies a token with what keys there are.
@@ -118,8 +118,12 @@ impl Verifier {
     /// # Errors
     ///
     /// When the token is refused, or no keys of its issuer are at hand.
-    pub fn verify_with_keys_at_hand(&self, token: &[u8], now: Timestamp) -> Verification {
-        match self.step(token, now, Fetching::Over) {
+    pub fn verify_with_keys_at_hand<'t>(
+        &self,
+        token: impl Into<Sent<'t>>,
+        now: Timestamp,
+    ) -> Verification {
+        match self.step(token.into(), now, Fetching::Over) {
             Step::Done(verification) => verification,
             // Not reached: `Over` asks for nothing. Said this way, it fails closed.
             Step::FetchKeys(wanted) => Err(VerifyError::KeysUnavailable {
@@ -133,12 +137,13 @@ impl Verifier {
     /// # Errors
     ///
     /// When the token is refused, or the keys of its issuer could not be had.
-    pub async fn verify_with_fetch(
+    pub async fn verify_with_fetch<'t>(
         &self,
-        token: &[u8],
+        token: impl Into<Sent<'t>>,
         now: Timestamp,
         fetcher: &dyn JwksFetcher,
     ) -> Verification {
+        let token = token.into();
         match self.verify(token, now) {
             Step::Done(verification) => verification,
             Step::FetchKeys(wanted) => {
@@ -177,25 +182,27 @@ impl Verifier {
         }
     }
 
-    fn step(&self, token: &[u8], now: Timestamp, fetching: Fetching) -> Step {
+    fn step(&self, sent: Sent<'_>, now: Timestamp, fetching: Fetching) -> Step {
+        let token = sent.token;
         if token.len() > MAX_TOKEN_BYTES {
             return Step::Done(Err(Rejection::TokenTooLong.into()));
         }
         let digest = TokenCache::digest(token);
         if let Some(entry) = self.cache.get(&digest)
-            && let Some(step) = self.recall(&digest, entry, now, fetching)
+            && let Some(step) = self.recall(&digest, entry, sent, now, fetching)
         {
             return step;
         }
-        self.verify_anew(token, digest, now, fetching)
+        self.verify_anew(sent, digest, now, fetching)
             .unwrap_or_else(|rejection| Step::Done(Err(rejection.into())))
     }
 
-    /// Uses a remembered token, if it still holds: the same keys, and its time.
+    /// Uses a remembered token, if it still holds: the same keys, its time, and who sent it.
     fn recall(
         &self,
         digest: &TokenDigest,
         entry: Entry,
+        sent: Sent<'_>,
         now: Timestamp,
         fetching: Fetching,
     ) -> Option<Step> {
@@ -212,7 +219,10 @@ impl Verifier {
             }
         }
         Some(Step::Done(match entry.token.check_time(now) {
-            Ok(()) => Ok(entry.token),
+            Ok(()) => match entry.token.confirmation.check(sent.certificate) {
+                Ok(()) => Ok(entry.token),
+                Err(rejection) => Err(rejection.into()),
+            },
             Err(rejection) => {
                 self.cache.remove(digest);
                 Err(rejection.into())
@@ -222,12 +232,12 @@ impl Verifier {
 
     fn verify_anew(
         &self,
-        token: &[u8],
+        sent: Sent<'_>,
         digest: TokenDigest,
         now: Timestamp,
         fetching: Fetching,
     ) -> Result<Step, Rejection> {
-        let compact = Compact::split(token)?;
+        let compact = Compact::split(sent.token)?;
         let header = Header::read(&compact.header)?;
         let name = unverified_issuer(&compact.payload)?;
         let position = self.issuers.iter().position(|issuer| issuer.name == name);
@@ -241,6 +251,7 @@ impl Verifier {
         let key = keys.0.find(header.key_id.as_deref(), header.algorithm)?;
         let payload = SignedPayload::verify(compact, key)?;
         let token = Arc::new(claims::read(&payload, issuer, position, now)?);
+        token.confirmation.check(sent.certificate)?;
         self.cache.insert(
             digest,
             Entry {

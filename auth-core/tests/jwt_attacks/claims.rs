@@ -6,9 +6,10 @@ use auth_core::{
     clock::Timestamp,
     jwt::{
         Algorithm, Issuer, IssuerError, JwksLocation, JwksSettings, KeySet, KeySource, Rejection,
-        Step, VerificationKey, Verifier, VerifyError,
+        Sent, Step, VerificationKey, Verifier, VerifyError,
     },
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     kit::{A, NOW, claims, claims_open, claims_with, ec_jwk, kit},
@@ -198,6 +199,7 @@ fn a_bound_token_is_no_bearer_token() {
     let rows: Vec<Row> = [
         r#"{"jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}"#,
         r#"{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"}"#,
+        r#"{"x5t#S256":"bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg0","jkt":"0Zc"}"#,
         r#"{"jwk":{}}"#,
         r#"{"kid":"a1"}"#,
         "{}",
@@ -212,6 +214,39 @@ fn a_bound_token_is_no_bearer_token() {
     })
     .collect();
     refuse_all("clm cnf", "T-26", 2, &rows);
+}
+
+/// T-25, T-26: the first use is remembered, and the certificate is asked for all the same.
+#[test]
+fn a_token_of_a_certificate_is_held_to_it_at_each_use() {
+    let certificate: Vec<u8> = (0..32).collect();
+    let text = URL_SAFE_NO_PAD.encode(&certificate);
+    let claim = format!(r#"{{"x5t#S256":"{text}"}}"#);
+    let token = kit().es256(HEADER, claims_with("cnf", Some(&claim)));
+    let verify = |certificate: &[u8]| {
+        let token = token.as_bytes();
+        let sent = Sent { token, certificate };
+        let now = Timestamp::from_seconds(NOW);
+        let verified = kit().verifier.verify_with_keys_at_hand(sent, now);
+        verified.map(|token| token.claims.contains_key("cnf"))
+    };
+    let mut other = certificate.clone();
+    other[31] ^= 1;
+    for (presented, expected) in [
+        (&[][..], Err(Rejection::CertificateMissing.into())),
+        (&other, Err(Rejection::CertificateMismatch.into())),
+        (&certificate, Ok(false)),
+        (&[], Err(Rejection::CertificateMissing.into())),
+        (&other, Err(Rejection::CertificateMismatch.into())),
+        (&certificate, Ok(false)),
+    ] {
+        assert_eq!(verify(presented), expected, "{presented:?}");
+    }
+    assert_eq!(
+        kit().verdict(&token),
+        Err(Rejection::CertificateMissing),
+        "T-26: it is no bearer token"
+    );
 }
 
 /// T-04: each boundary at one second before, on and after it, with the leeway of 30 s.

@@ -197,9 +197,11 @@ const fn credential_event(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Dead(Death::Expired { .. }) => "session_use_after_expire",
         Refusal::Dead(Death::Revoked(_) | Death::Superseded) => "authn_token_reuse",
-        Refusal::Malformed | Refusal::Unknown | Refusal::Foreign(_) | Refusal::Throttled => {
-            "authn_login_fail"
-        }
+        Refusal::Malformed
+        | Refusal::Unknown
+        | Refusal::Foreign(_)
+        | Refusal::Unconfirmed(_)
+        | Refusal::Throttled => "authn_login_fail",
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         VerificationKey, Verifier,
     },
     policy::{
-        file::IssuerFile,
+        file::{BoundFile, IssuerFile},
         scalar::At,
         source::{Document, Files},
     },
@@ -94,6 +94,9 @@ fn issuer(
     }
     if file.rfc9068 {
         builder = builder.access_token_profile();
+    }
+    if let Some(bound) = file.bound {
+        builder = builder.certificate_bound(bound == BoundFile::Certificate);
     }
     builder
         .build()

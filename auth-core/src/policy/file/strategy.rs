@@ -77,6 +77,10 @@ pub struct IssuerFile {
     /// How far clocks may differ. Default `30s`, at most `60s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leeway: Option<At<Span>>,
+    /// What its tokens must be bound to. Default: nothing; a token that is bound to the certificate
+    /// of its sender (`cnf`) is held to it either way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bound: Option<BoundFile>,
     /// Whether the profile of RFC 9068 is asked for in full. Default false.
     #[serde(default)]
     pub rfc9068: bool,
@@ -92,6 +96,14 @@ pub struct IssuerFile {
     /// Whether its keys may be fetched from a private address. Default false.
     #[serde(default)]
     pub private_address: bool,
+}
+
+/// What the tokens of an issuer must be bound to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BoundFile {
+    /// The client certificate of who sends them (`x5t#S256`, RFC 8705 section 3).
+    Certificate,
 }
 
 /// A fixed token of a service.
