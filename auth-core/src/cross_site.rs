@@ -1,7 +1,8 @@
 //! Requests that another site had a browser make (SECURITY C-06, C-08).
 //!
 //! A browser adds our cookie to a request whoever caused it. So a state-changing request that
-//! carries the cookie, and every request that signs in, must show that it comes from the app's own
+//! carries the cookie, or is signed in by the client's certificate, and every request that signs in,
+//! must show that it comes from the app's own
 //! pages: by Fetch-Metadata, which no page can forge, else by its origin. What has neither, nor a
 //! cookie of ours, was made by no browser.
 
@@ -46,7 +47,8 @@ pub fn refusal(
         return None;
     }
     let has_cookie = carries_cookie(strategies, call);
-    if !operation.signs_in && !has_cookie {
+    let is_ambient = has_cookie || is_known_by_connection(strategies, call);
+    if !operation.signs_in && !is_ambient {
         return None;
     }
     let [site, mode, origin] = [SITE, MODE, ORIGIN].map(|name| told(call, name));
@@ -56,7 +58,7 @@ pub fn refusal(
     }
     // Pages that were named may do what they may; `*` names none.
     if let (Told::Once(origin), Some(cors)) = (origin, &operation.cors)
-        && (cors.credentials || !has_cookie)
+        && (cors.credentials || !is_ambient)
         && cors.lists(origin)
     {
         return None;
@@ -85,6 +87,16 @@ fn told<'c>(call: &'c Call, name: &str) -> Told<'c> {
         (Some(one), None) => Told::Once(&one.value),
         (Some(_), Some(_)) => Told::Often,
     }
+}
+
+/// Whether the connection alone would sign the caller in: a browser shows its certificate whoever
+/// caused the request.
+fn is_known_by_connection(strategies: &Strategies, call: &Call) -> bool {
+    let mut credentials = call.credentials.iter();
+    strategies
+        .peer()
+        .is_some_and(|peer| peer.find(call).is_some())
+        && credentials.all(|credential| credential.source == CredentialSource::Cookie)
 }
 
 /// Whether a cookie of ours came along, good or bad.

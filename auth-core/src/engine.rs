@@ -40,6 +40,7 @@ mod cache;
 mod explain;
 mod foreign;
 mod marking;
+mod peer;
 mod profile;
 mod render;
 mod time;

@@ -24,6 +24,7 @@ pub mod authority;
 pub mod body;
 pub mod call;
 pub mod caller;
+pub mod certificate;
 pub mod check;
 pub mod clock;
 pub mod cookie;

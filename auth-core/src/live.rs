@@ -28,6 +28,8 @@ pub enum Origin {
     },
     /// With a static token of the configuration.
     Static,
+    /// With the peer, who proves it with each connection.
+    Peer,
     /// With an API key of ours.
     ApiKey {
         /// The key.
@@ -173,9 +175,11 @@ impl Session {
     pub fn id(&self) -> Option<SessionId> {
         match &self.origin {
             Origin::Stored(record) => Some(record.id),
-            Origin::External { .. } | Origin::Static | Origin::ApiKey { .. } | Origin::Stated => {
-                None
-            }
+            Origin::External { .. }
+            | Origin::Static
+            | Origin::Peer
+            | Origin::ApiKey { .. }
+            | Origin::Stated => None,
         }
     }
 
@@ -185,7 +189,7 @@ impl Session {
         match &self.origin {
             Origin::Stored(record) => record.etag(),
             Origin::External { version, .. } => format!("\"{version}\""),
-            Origin::Static | Origin::ApiKey { .. } | Origin::Stated => String::new(),
+            Origin::Static | Origin::Peer | Origin::ApiKey { .. } | Origin::Stated => String::new(),
         }
     }
 
@@ -196,7 +200,7 @@ impl Session {
             Origin::Stored(record) => Some(record.expires_at),
             Origin::External { expires_at, .. } => Some(*expires_at),
             Origin::ApiKey { expires_at, .. } => *expires_at,
-            Origin::Static | Origin::Stated => None,
+            Origin::Static | Origin::Peer | Origin::Stated => None,
         }
     }
 
@@ -205,9 +209,11 @@ impl Session {
     pub fn idle_expires_at(&self) -> Option<Timestamp> {
         match &self.origin {
             Origin::Stored(record) => Some(record.ends_at()),
-            Origin::External { .. } | Origin::Static | Origin::ApiKey { .. } | Origin::Stated => {
-                None
-            }
+            Origin::External { .. }
+            | Origin::Static
+            | Origin::Peer
+            | Origin::ApiKey { .. }
+            | Origin::Stated => None,
         }
     }
 }

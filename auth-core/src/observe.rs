@@ -24,6 +24,8 @@ pub enum Refusal {
     Foreign(String),
     /// A token of an issuer whose sender has not shown to be who may use it, in a word.
     Unconfirmed(&'static str),
+    /// Issued before all that its subject had was revoked.
+    SubjectRevoked,
     /// Presented by a peer with too many refusals.
     Throttled,
 }
@@ -52,6 +54,7 @@ impl Refusal {
             Self::Dead(Death::Superseded) => "superseded",
             Self::Foreign(_) => "foreign_token",
             Self::Unconfirmed(why) => why,
+            Self::SubjectRevoked => "subject_revoked",
             Self::Throttled => "throttled",
         }
     }

@@ -9,6 +9,9 @@ use crate::text::is_hidden;
 /// The namespace of principals that sign in through the app itself.
 pub const LOCAL_NAMESPACE: &str = "local";
 
+/// The namespace of workloads: peers that have proven who they are.
+pub const PEER_NAMESPACE: &str = "peer";
+
 /// The longest principal id accepted, in bytes.
 pub const MAX_ID_BYTES: usize = 255;
 

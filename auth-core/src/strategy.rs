@@ -20,6 +20,9 @@ use crate::{
 };
 
 pub mod issuers;
+pub mod peer;
+
+use peer::PeerStrategy;
 
 /// A way to say who one is.
 #[derive(Clone, Debug)]
@@ -30,6 +33,8 @@ pub enum Strategy {
     ApiKey(ApiKeyStrategy),
     /// A cookie.
     Cookie(CookieStrategy),
+    /// The proven identity of the peer.
+    Peer(PeerStrategy),
     /// One that a Rust program registered.
     Native {
         /// Its name.
@@ -49,6 +54,7 @@ impl Strategy {
             Self::Bearer(_) => "bearer",
             Self::ApiKey(_) => "api_key",
             Self::Cookie(cookie) => &cookie.name,
+            Self::Peer(_) => "peer",
             Self::Native { name, .. } => name,
         }
     }
@@ -164,6 +170,8 @@ pub enum Presented<'c> {
     Foreign(&'c str),
     /// An API key of ours.
     Key(TokenHash),
+    /// The proven identity of the peer.
+    Peer(&'c str),
     /// What a native strategy found.
     Native(NativeFound),
 }
@@ -175,7 +183,8 @@ impl<'c> Presented<'c> {
             (Self::Malformed, Presented::Malformed) => true,
             (Self::Token(one), Presented::Token(other))
             | (Self::Key(one), Presented::Key(other)) => one == other,
-            (Self::Foreign(one), Presented::Foreign(other)) => one == other,
+            (Self::Foreign(one), Presented::Foreign(other))
+            | (Self::Peer(one), Presented::Peer(other)) => one == other,
             _ => false,
         }
     }
@@ -187,6 +196,7 @@ impl<'c> Presented<'c> {
             Self::Token(hash) => Some(Self::Token(*hash)),
             Self::Foreign(text) => Some(Self::Foreign(text)),
             Self::Key(hash) => Some(Self::Key(*hash)),
+            Self::Peer(identity) => Some(Self::Peer(identity)),
             Self::Native(_) => None,
         }
     }
@@ -199,6 +209,7 @@ impl fmt::Debug for Presented<'_> {
             Self::Token(_) => "Token(..)",
             Self::Foreign(_) => "Foreign(..)",
             Self::Key(_) => "Key(..)",
+            Self::Peer(_) => "Peer(..)",
             Self::Native(_) => "Native(..)",
         })
     }
@@ -251,7 +262,27 @@ impl Strategies {
                 }));
             }
         }
-        Ok(None)
+        Ok(self.find_peer(call))
+    }
+
+    /// Who the connection has proven to be; asked last, since it goes with every call.
+    fn find_peer<'s, 'c>(&'s self, call: &'c Call) -> Option<Found<'s, 'c>> {
+        self.all.iter().find_map(|strategy| match strategy {
+            Strategy::Peer(peer) => Some(Found {
+                strategy,
+                presented: Presented::Peer(peer.find(call)?),
+            }),
+            _ => None,
+        })
+    }
+
+    /// The strategy that signs in peers.
+    #[must_use]
+    pub fn peer(&self) -> Option<&PeerStrategy> {
+        self.all.iter().find_map(|strategy| match strategy {
+            Strategy::Peer(peer) => Some(peer),
+            _ => None,
+        })
     }
 
     /// The first cookie strategy.
@@ -301,7 +332,7 @@ fn find_explicit<'c>(
             NativeFound::Absent => None,
             found => Some(Presented::Native(found)),
         }),
-        Strategy::Cookie(_) => Ok(None),
+        Strategy::Cookie(_) | Strategy::Peer(_) => Ok(None),
     }
 }
 
@@ -391,6 +422,7 @@ mod tests {
             (Presented::Token(hash), "Token(..)"),
             (Presented::Foreign(CANARY), "Foreign(..)"),
             (Presented::Key(hash), "Key(..)"),
+            (Presented::Peer(CANARY), "Peer(..)"),
             (Presented::Native(rejected), "Native(..)"),
         ] {
             let strategy = &strategy;

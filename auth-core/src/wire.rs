@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::session::Tenant;
+use crate::{clock::Timestamp, session::Tenant};
 
 /// The largest target accepted, in bytes.
 pub const MAX_TARGET_BYTES: usize = 8 * 1024;
@@ -152,6 +152,9 @@ pub struct Peer {
     pub identity: String,
     /// SHA-256 of its certificate; empty when there is none.
     pub certificate_sha256: Bytes,
+    /// From when on its certificate is valid, which tells when it was issued; `None` when that is
+    /// not known.
+    pub not_before: Option<Timestamp>,
 }
 
 /// The changes that an edge can deliver to the client.

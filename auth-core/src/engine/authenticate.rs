@@ -121,6 +121,12 @@ impl Engine {
                 },
                 _ => Authenticated::refused(Refusal::Malformed),
             },
+            Presented::Peer(_) => match strategy {
+                Strategy::Peer(peer) => {
+                    Box::pin(self.session_of_peer(call, peer, generation, now)).await
+                }
+                _ => Authenticated::refused(Refusal::Malformed),
+            },
             Presented::Native(found) => match strategy {
                 Strategy::Native { name, scopes, .. } => native(found, name, *scopes),
                 _ => Authenticated::refused(Refusal::Malformed),
@@ -223,7 +229,7 @@ impl Engine {
         {
             Ok(Some(at)) if at >= key.created_at => Authenticated {
                 presented: Some(key.id),
-                ..Authenticated::refused(Refusal::Unknown)
+                ..Authenticated::refused(Refusal::SubjectRevoked)
             },
             Ok(_) => {
                 let origin = Origin::ApiKey {
@@ -289,7 +295,7 @@ fn native(found: NativeFound, name: &Arc<str>, scopes: ScopesOf) -> Authenticate
     }
 }
 
-fn session(origin: Origin, strategy: &str, identity: Identity) -> Session {
+pub(super) fn session(origin: Origin, strategy: &str, identity: Identity) -> Session {
     let matching = ScopeMatching::Hierarchical;
     Session::new(
         origin,

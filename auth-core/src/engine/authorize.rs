@@ -21,7 +21,7 @@ use crate::{
     observe::{DecisionEvent, Refusal, SessionEvent},
     operation::{App, Operation, Reached, Unreached},
     policy::{Policy, file::SessionNeed},
-    principal::Principal,
+    principal::{PEER_NAMESPACE, Principal},
     requirement::{Slot, Truth},
     session::{SessionRecord, SessionToken},
     store::{Rotation, SessionStore as _, TokenRole},
@@ -579,9 +579,10 @@ pub(super) async fn run_lookups(
     failure
 }
 
-fn workload(call: &Call) -> Option<Principal> {
+/// Who the peer has proven to be, whoever is signed in.
+pub(super) fn workload(call: &Call) -> Option<Principal> {
     if call.peer.identity.is_empty() {
         return None;
     }
-    Principal::new("peer", &call.peer.identity).ok()
+    Principal::new(PEER_NAMESPACE, &call.peer.identity).ok()
 }

@@ -105,6 +105,8 @@ impl Cached {
                 now >= record.expires_at || now >= seen.plus(record.idle)
             }
             Origin::External { expires_at, .. } => now >= *expires_at,
+            // Its connection lasts as long as it is asked about.
+            Origin::Peer => false,
             Origin::Static | Origin::ApiKey { .. } | Origin::Stated => true,
         }
     }

@@ -5,7 +5,9 @@ use std::sync::atomic::Ordering;
 use super::{
     Engine, Who,
     authenticate::Authenticated,
-    authorize::{gate, gate_site, needed_scopes, preflight_answer, read_data, run_lookups},
+    authorize::{
+        gate, gate_site, needed_scopes, preflight_answer, read_data, run_lookups, workload,
+    },
     render,
 };
 use crate::{
@@ -43,7 +45,7 @@ impl Engine {
                     Unreached::Unknown => Verdict::new(ReasonCode::UnknownOperation),
                     Unreached::Invalid(why) => Verdict::detail(ReasonCode::TargetInvalid, why),
                 };
-                let answer = self.answer(&policy, None, verdict, &authenticated);
+                let answer = self.answer(&policy, call, None, verdict, &authenticated);
                 let explanation = Explanation::unreached(&answer);
                 return (answer, explanation);
             }
@@ -71,7 +73,7 @@ impl Engine {
         };
         let mut explanation = self.tree(call, &reached, &authenticated, now).await;
         explanation.failure = verdict.failure.clone().or(explanation.failure);
-        let answer = self.answer(&policy, Some(&reached), verdict, &authenticated);
+        let answer = self.answer(&policy, call, Some(&reached), verdict, &authenticated);
         explanation.credential = fate(&answer, &authenticated, stated);
         (answer, explanation)
     }
@@ -131,6 +133,7 @@ impl Engine {
     fn answer(
         &self,
         policy: &Policy,
+        call: &Call,
         reached: Option<&Reached<'_, '_>>,
         verdict: Verdict,
         authenticated: &Authenticated,
@@ -141,7 +144,7 @@ impl Engine {
             reason: verdict.reason,
             operation: reached.map(|reached| reached.operation.name.clone()),
             session: authenticated.session.clone(),
-            workload: None,
+            workload: workload(call),
             updates: Vec::new(),
             call: None,
             decision_id: self.decisions.id(),

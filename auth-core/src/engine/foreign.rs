@@ -165,7 +165,7 @@ impl Engine {
             // A token that does not say when it was issued may be as old as it likes.
             let issued_at = token.issued_at.unwrap_or(Timestamp::EPOCH);
             if revoked_at.is_some_and(|at| issued_at <= at) {
-                return Ok(Err(Refusal::Foreign("subject_revoked".into())));
+                return Ok(Err(Refusal::SubjectRevoked));
             }
         }
         let (attributes, version) = self

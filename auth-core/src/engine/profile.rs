@@ -25,6 +25,8 @@ fn make(policy: &Policy, kind: &WireKind) -> WireProfile {
     let mut credentials = Vec::new();
     for strategy in &policy.strategies.all {
         credentials.push(match strategy {
+            // It is no part of the message.
+            Strategy::Peer(_) => continue,
             Strategy::Bearer(_) => (CredentialSource::Authorization, String::new()),
             Strategy::ApiKey(key) => (CredentialSource::Header, key.header.to_string()),
             Strategy::Cookie(cookie) => (CredentialSource::Cookie, cookie.cookie.name.clone()),
@@ -76,7 +78,9 @@ fn attributes(policy: &Policy, kind: &WireKind) -> Vec<String> {
 fn query_parameter(strategy: &Strategy) -> Option<String> {
     match strategy {
         Strategy::ApiKey(key) => key.query.as_deref().map(str::to_owned),
-        Strategy::Bearer(_) | Strategy::Cookie(_) | Strategy::Native { .. } => None,
+        Strategy::Bearer(_) | Strategy::Cookie(_) | Strategy::Peer(_) | Strategy::Native { .. } => {
+            None
+        }
     }
 }
 

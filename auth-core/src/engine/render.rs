@@ -94,6 +94,7 @@ fn call_session(
             None => fixed("API key"),
         },
         (Origin::Static, _) => fixed("static token"),
+        (Origin::Peer, _) => fixed(super::verbs::PEER),
         (Origin::Stated | Origin::Stored(_), _) => fixed("statement"),
     }
 }
@@ -158,7 +159,7 @@ pub(super) fn dead_cookie(
             revocation.cause != RevocationCause::Replaced
         }
         Some(Refusal::Dead(Death::Superseded) | Refusal::Foreign(_))
-        | Some(Refusal::Unconfirmed(_) | Refusal::Throttled)
+        | Some(Refusal::Unconfirmed(_) | Refusal::SubjectRevoked | Refusal::Throttled)
         | None => false,
     };
     let explicit = call

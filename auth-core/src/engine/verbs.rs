@@ -27,6 +27,8 @@ mod sign_in;
 
 use sign_in::{New, request_hash};
 
+/// What a session of a peer is of, in words.
+pub(super) const PEER: &str = "peer identity";
 /// How far the clocks of apps may be ahead of ours.
 const CLOCK_LEEWAY: Duration = Duration::from_secs(60);
 /// The longest request id.
@@ -314,10 +316,10 @@ fn external(
 
 /// The session of a credential that holds all there is to know of it.
 fn fixed(strategy: &str, of: &str, identity: &str) -> Result<Session, SessionError> {
-    let origin = if of == "static token" {
-        Origin::Static
-    } else {
-        Origin::Stated
+    let origin = match of {
+        "static token" => Origin::Static,
+        PEER => Origin::Peer,
+        _ => Origin::Stated,
     };
     unchangeable(origin, strategy, identity)
 }
@@ -393,10 +395,10 @@ fn not_allowed(operation: &Operation, needed: &'static str) -> SessionError {
 
 /// Sessions of credentials that are issued once and for all take no changes.
 fn read_only(of: &str) -> SessionError {
-    SessionError::ReadOnly(if of == "API key" {
-        "API key"
-    } else {
-        "static token"
+    SessionError::ReadOnly(match of {
+        "API key" => "API key",
+        PEER => PEER,
+        _ => "static token",
     })
 }
 

@@ -59,6 +59,7 @@ fn basic(session: &Session) -> v1::Session {
         Origin::External { .. } => (String::new(), v1::SessionOrigin::External),
         Origin::Static => (String::new(), v1::SessionOrigin::Static),
         Origin::ApiKey { .. } => (String::new(), v1::SessionOrigin::ApiKey),
+        Origin::Peer => (String::new(), v1::SessionOrigin::Peer),
         Origin::Stated => (String::new(), v1::SessionOrigin::Unspecified),
     };
     v1::Session {
@@ -97,9 +98,11 @@ pub fn from_message(message: v1::Session) -> Result<Session, ConvertError> {
     // Only an issuer's scopes may be exact; where that is not said, they are taken to be.
     let matching = match &origin {
         Origin::External { .. } => ScopeMatching::Exact,
-        Origin::Stored(_) | Origin::Static | Origin::ApiKey { .. } | Origin::Stated => {
-            ScopeMatching::Hierarchical
-        }
+        Origin::Stored(_)
+        | Origin::Static
+        | Origin::Peer
+        | Origin::ApiKey { .. }
+        | Origin::Stated => ScopeMatching::Hierarchical,
     };
     let identity = Identity {
         subject: principal("subject", message.subject.as_ref())?,
@@ -125,6 +128,7 @@ fn origin(message: &v1::Session) -> Result<Origin, ConvertError> {
     Ok(match kind {
         v1::SessionOrigin::Unspecified => Origin::Stated,
         v1::SessionOrigin::Static => Origin::Static,
+        v1::SessionOrigin::Peer => Origin::Peer,
         v1::SessionOrigin::ApiKey => Origin::ApiKey {
             id: SessionId::from_bytes([0; 16]),
             expires_at,

@@ -399,6 +399,10 @@ impl TryFrom<v1::Peer> for Peer {
             address: text("address", message.address, MAX_NAME_BYTES)?,
             identity: text("identity", message.identity, MAX_IDENTITY_BYTES)?,
             certificate_sha256: message.certificate_sha256,
+            not_before: message
+                .not_before
+                .map(|at| time::from_message("not_before", at))
+                .transpose()?,
         })
     }
 }
@@ -409,6 +413,7 @@ impl From<Peer> for v1::Peer {
             address: peer.address,
             identity: peer.identity,
             certificate_sha256: peer.certificate_sha256,
+            not_before: peer.not_before.map(time::to_message),
         }
     }
 }

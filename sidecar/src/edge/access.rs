@@ -136,6 +136,9 @@ pub fn call(caller: &Caller, call: &mut Call) -> Result<(), Status> {
     wire(caller, &call.kind)?;
     tenant(caller, &call.tenant)?;
     if !caller.may(Grant::PeerAssert) {
+        if !call.peer.identity.is_empty() || !call.peer.certificate_sha256.is_empty() {
+            tracing::debug!(caller = %caller.name, "dropped what it may not assert of its peer");
+        }
         call.peer = Peer {
             address: std::mem::take(&mut call.peer.address),
             ..Peer::default()
@@ -213,6 +216,7 @@ mod tests {
             address: "192.0.2.1".into(),
             identity: "spiffe://example/app".into(),
             certificate_sha256: vec![1; 32].into(),
+            ..Peer::default()
         };
         for (grants, identity) in [
             (vec![], ""),

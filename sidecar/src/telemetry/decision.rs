@@ -196,7 +196,9 @@ pub(super) fn audit(event: &DecisionEvent<'_>) {
 const fn credential_event(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::Dead(Death::Expired { .. }) => "session_use_after_expire",
-        Refusal::Dead(Death::Revoked(_) | Death::Superseded) => "authn_token_reuse",
+        Refusal::Dead(Death::Revoked(_) | Death::Superseded) | Refusal::SubjectRevoked => {
+            "authn_token_reuse"
+        }
         Refusal::Malformed
         | Refusal::Unknown
         | Refusal::Foreign(_)

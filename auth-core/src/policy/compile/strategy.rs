@@ -11,16 +11,19 @@ use crate::{
     cookie::{Cookie, CookieAge},
     policy::{
         file::{
-            ApiKeyFile, BearerFile, CookieFile, NativeStrategyFile, ScopesOf, StaticTokenFile,
-            StrategyFile,
+            ApiKeyFile, BearerFile, CookieFile, NativeStrategyFile, PeerFile, ScopesOf,
+            StaticTokenFile, StrategyFile,
         },
         scalar::{At, Span},
         source::{Document, Files},
     },
-    principal::{LOCAL_NAMESPACE, Principal},
+    principal::{LOCAL_NAMESPACE, PEER_NAMESPACE, Principal, is_namespace},
     scope::is_scope,
     session::TokenHash,
-    strategy::{ApiKeyStrategy, Bearer, CookieStrategy, StaticToken, Strategies, Strategy},
+    strategy::{
+        ApiKeyStrategy, Bearer, CookieStrategy, StaticToken, Strategies, Strategy,
+        peer::{IdentityPattern, PeerStrategy},
+    },
 };
 
 /// The shortest fixed token, in bytes.
@@ -57,6 +60,16 @@ pub(super) fn compile(
         };
         if all.iter().any(|other| collide(other, &strategy)) {
             let message = format!("strategy `{}` is declared twice", strategy.name());
+            compiler.faults.error(main, file, &message);
+        }
+        if let Some(namespace) = all
+            .iter()
+            .find_map(|other| shared_namespace(other, &strategy))
+        {
+            let message = format!(
+                "an issuer and `peer` share the namespace `{namespace}`: the same name would be \
+                 one principal"
+            );
             compiler.faults.error(main, file, &message);
         }
         if let Some(other) = all.iter().find(|other| disagree(other, &strategy)) {
@@ -101,12 +114,25 @@ fn disagree(one: &Strategy, other: &Strategy) -> bool {
 /// Whether two strategies look at the same place, so that one would never be asked.
 fn collide(one: &Strategy, other: &Strategy) -> bool {
     match (one, other) {
-        (Strategy::Bearer(_), Strategy::Bearer(_)) => true,
+        (Strategy::Bearer(_), Strategy::Bearer(_)) | (Strategy::Peer(_), Strategy::Peer(_)) => true,
         (Strategy::ApiKey(one), Strategy::ApiKey(other)) => one.header == other.header,
         (Strategy::Cookie(one), Strategy::Cookie(other)) => one.cookie.name == other.cookie.name,
         (Strategy::Native { name: one, .. }, Strategy::Native { name: other, .. }) => one == other,
         _ => false,
     }
+}
+
+/// The namespace that peers share with an issuer's principals, where they do (R23).
+fn shared_namespace<'a>(one: &'a Strategy, other: &'a Strategy) -> Option<&'a str> {
+    let (bearer, peer) = match (one, other) {
+        (Strategy::Bearer(bearer), Strategy::Peer(peer))
+        | (Strategy::Peer(peer), Strategy::Bearer(bearer)) => (bearer, peer),
+        _ => return None,
+    };
+    let mut issuers = bearer.issuers.iter().flat_map(|all| all.traits.iter());
+    issuers
+        .any(|issuer| *issuer.namespace == *peer.namespace)
+        .then_some(&*peer.namespace)
 }
 
 struct Compiler<'a> {
@@ -125,7 +151,8 @@ impl Compiler<'_> {
             StrategyFile::ApiKey(key) => self.api_key(file, key),
             StrategyFile::Cookie(cookie) => self.cookie(file, cookie),
             StrategyFile::Native(native) => self.native(file, native),
-            StrategyFile::Connection(never) | StrategyFile::Peer(never) => match *never {},
+            StrategyFile::Peer(peer) => self.peer(file, peer),
+            StrategyFile::Connection(never) => match *never {},
         }
     }
 
@@ -315,6 +342,53 @@ impl Compiler<'_> {
                 None
             }
         }
+    }
+
+    fn peer(&mut self, at: &At<StrategyFile>, file: &PeerFile) -> Option<Strategy> {
+        if file.scopes == Some(ScopesOf::FromSession) {
+            let message = "strategy `peer` has no session that scopes could come from";
+            let help = "write `scopes: none` or `scopes: all`";
+            self.faults.error_help(self.main, at, message, help);
+        }
+        let namespace = match &file.namespace {
+            None => PEER_NAMESPACE,
+            Some(name) if !is_namespace(name) || name.value == LOCAL_NAMESPACE => {
+                let name_text = name.escape_debug();
+                let message = format!("`{name_text}` cannot be the namespace of peers");
+                let help = "they are others than those who sign in here: name it, as `mesh`";
+                self.faults.error_help(self.main, name, &message, help);
+                return None;
+            }
+            Some(name) => name.as_str(),
+        };
+        Some(Strategy::Peer(PeerStrategy {
+            namespace: namespace.into(),
+            identities: match &file.identities {
+                None => None,
+                Some(all) => Some(self.identities(at, all)?),
+            },
+            scopes: self.scopes(at, "peer", file.scopes),
+        }))
+    }
+
+    fn identities(
+        &mut self,
+        at: &At<StrategyFile>,
+        texts: &[At<String>],
+    ) -> Option<Box<[IdentityPattern]>> {
+        if texts.is_empty() {
+            let message = "`identities` is empty, so that `peer` signs nobody in";
+            self.faults.error(self.main, at, message);
+        }
+        let read = |text: &At<String>| {
+            let shown = text.escape_debug();
+            let refused = |err| format!("`{shown}` is no pattern of identities: {err}");
+            IdentityPattern::parse(text)
+                .map_err(|err| self.faults.error(self.main, text, &refused(err)))
+                .ok()
+        };
+        let patterns: Vec<_> = texts.iter().map(read).collect();
+        patterns.into_iter().collect()
     }
 
     fn native(&mut self, at: &At<StrategyFile>, file: &NativeStrategyFile) -> Option<Strategy> {

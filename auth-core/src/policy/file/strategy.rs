@@ -21,8 +21,8 @@ pub enum StrategyFile {
     Native(NativeStrategyFile),
     /// Not in this build.
     Connection(NotInThisBuild),
-    /// Not in this build.
-    Peer(NotInThisBuild),
+    /// The proven identity of the peer, as its client certificate states it.
+    Peer(PeerFile),
 }
 
 /// What the sessions of a strategy carry of scopes (R21).
@@ -188,6 +188,34 @@ pub enum SameSite {
     Lax,
     /// Always; needs `secure`.
     None,
+}
+
+/// The strategy `peer`. Without it, the identity of a peer fills `workload` and nothing else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PeerFile {
+    /// What the identity of a peer becomes, where nothing else is presented.
+    #[serde(rename = "as")]
+    pub becomes: PeerAs,
+    /// Who is signed in, as `spiffe://shop/web`: `*` is one segment, `**` at the end the rest.
+    /// Default: every peer with an identity.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identities: Option<Vec<At<String>>>,
+    /// The namespace of its principals. Default `peer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<At<String>>,
+    /// What its sessions carry of scopes: `all` or `none`. Needed once an operation asks for
+    /// scopes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<ScopesOf>,
+}
+
+/// What the identity of a peer becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerAs {
+    /// The session: its subject is the peer.
+    Session,
 }
 
 /// A strategy that the embedding program registered.

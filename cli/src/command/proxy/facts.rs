@@ -180,7 +180,10 @@ impl Facts {
         let strategies = self.policy.strategies.all.iter();
         let cookies = strategies.filter_map(|strategy| match strategy {
             Strategy::Cookie(cookie) => Some(&*cookie.cookie.name),
-            Strategy::Bearer(_) | Strategy::ApiKey(_) | Strategy::Native { .. } => None,
+            Strategy::Bearer(_)
+            | Strategy::ApiKey(_)
+            | Strategy::Peer(_)
+            | Strategy::Native { .. } => None,
         });
         cookies.collect()
     }

@@ -69,7 +69,14 @@ fn a_session_comes_back_with_what_a_client_sees_of_it() {
         id: SessionId::from_bytes([9; 16]),
         expires_at: None,
     };
-    for origin in [stored(), external, Origin::Static, key, Origin::Stated] {
+    for origin in [
+        stored(),
+        external,
+        Origin::Static,
+        key,
+        Origin::Peer,
+        Origin::Stated,
+    ] {
         let original = session(origin);
         let back = from_message(v1::Session::from(&original)).unwrap();
         assert_eq!(back.identity, original.identity);

@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 
 use auth_core::wire::Peer;
-use aws_lc_rs::digest::{SHA256, digest};
-use bytes::Bytes;
 use proto::envoy::service::auth::v3::Peer as Source;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
@@ -27,26 +25,29 @@ pub(super) fn peer(source: Option<Source>) -> Result<Peer, Unreadable> {
     };
     let address = source.address.and_then(|address| address.socket_address);
     let identity = std::str::from_utf8(&source.principal).map_err(|_| Unreadable)?;
-    Ok(Peer {
+    let peer = Peer {
         address: address.map_or_else(String::new, |address| address.address),
         identity: identity.to_owned(),
-        certificate_sha256: fingerprint(&source.certificate)?,
+        ..Peer::default()
+    };
+    Ok(match certificate(&source.certificate)? {
+        None => peer,
+        Some(certificate) => peer.with_certificate(&certificate),
     })
 }
 
-/// SHA-256 of a certificate that is given as URL-encoded PEM; empty for none.
-fn fingerprint(encoded: &[u8]) -> Result<Bytes, Unreadable> {
+/// A certificate that is given as URL-encoded PEM.
+fn certificate(encoded: &[u8]) -> Result<Option<CertificateDer<'static>>, Unreadable> {
     if encoded.is_empty() {
-        return Ok(Bytes::new());
+        return Ok(None);
     }
     if encoded.len() > MAX_CERTIFICATE_BYTES {
         return Err(Unreadable);
     }
     let pem: Cow<'_, [u8]> = percent_encoding::percent_decode(encoded).into();
-    let certificate = CertificateDer::from_pem_slice(&pem).map_err(|_| Unreadable)?;
-    Ok(Bytes::copy_from_slice(
-        digest(&SHA256, &certificate).as_ref(),
-    ))
+    CertificateDer::from_pem_slice(&pem)
+        .map(Some)
+        .map_err(|_| Unreadable)
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use auth_core::clock::Timestamp;
+use bytes::Bytes;
 use proto::envoy::config::core::v3::{Address, SocketAddress};
 
 use super::*;
@@ -38,6 +40,10 @@ fn source(principal: &'static [u8], certificate: Bytes) -> Option<Source> {
 #[test]
 fn t25_a_certificate_is_known_by_its_sha256() {
     let read = peer(source(b"spiffe://shop/web", url_encoded(PEM))).unwrap();
+    assert_eq!(
+        read.not_before,
+        Some(Timestamp::from_seconds(1_795_451_905))
+    );
     let hex: String = read
         .certificate_sha256
         .iter()
