@@ -11,11 +11,12 @@ use std::{
 
 use auth_core::{
     principal::Principal,
-    session::JsonObject,
+    session::{JsonObject, TokenHash},
     wire::{
         Attribute, Call, Credential, CredentialSource, Deliverable, Peer, SessionView, WireKind,
     },
 };
+use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -356,6 +357,9 @@ pub struct CallFile {
     /// The verified identity of the peer.
     #[serde(default)]
     pub identity: String,
+    /// The certificate of the peer: a text that stands for its bytes.
+    #[serde(default)]
+    pub certificate: String,
     /// What the edge can deliver: `cookie`, `token`, `connection`. Default: cookies on HTTP.
     pub accepts: Option<Vec<String>>,
     /// Whether it is only asked.
@@ -609,6 +613,10 @@ impl CallFile {
             peer: Peer {
                 address: self.peer.clone(),
                 identity: self.identity.clone(),
+                certificate_sha256: match &*self.certificate {
+                    "" => Bytes::new(),
+                    text => Bytes::copy_from_slice(TokenHash::of(text.as_bytes()).as_bytes()),
+                },
                 ..Peer::default()
             },
             deliverable: Deliverable {

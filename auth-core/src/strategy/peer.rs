@@ -62,7 +62,7 @@ impl IdentityPattern {
             None => (text, false),
         };
         // A scheme is no name, and a wildcard none either.
-        let named = head.split_once("://").map_or(head, |(_, after)| after);
+        let named = text.split_once("://").map_or(text, |(_, after)| after);
         let first = named.split('/').next().unwrap_or_default();
         if first.is_empty() || matches!(first, "*" | "**") {
             return Err(IdentityPatternError::Everybody);
@@ -150,6 +150,9 @@ mod tests {
             ("spiffe://", IdentityPatternError::Everybody),
             ("spiffe://*/web", IdentityPatternError::Everybody),
             ("spiffe:///web", IdentityPatternError::Everybody),
+            ("spiffe://**", IdentityPatternError::Everybody),
+            ("spiffe://*", IdentityPatternError::Everybody),
+            ("spiffe:///**", IdentityPatternError::Everybody),
             ("spiffe://shop/web*", IdentityPatternError::Star),
             ("spiffe://shop/**/web", IdentityPatternError::Star),
             ("*.shop.example", IdentityPatternError::Star),

@@ -72,7 +72,7 @@ pub(super) fn session(status: Status) -> SessionError {
         }
         reason::SESSION_READ_ONLY => SessionError::ReadOnly(word(
             &fact("origin"),
-            &["static token", "API key", "foreign token"],
+            &["static token", "API key", "foreign token", "peer identity"],
         )),
         reason::TOO_MANY_SESSIONS => {
             SessionError::TooManySessions(fact("limit").parse().unwrap_or(0))

@@ -73,6 +73,7 @@ impl Front for CommandLine {
             && !call.data_pending
             && call.peer.is_empty()
             && call.identity.is_empty()
+            && call.certificate.is_empty()
             && call.caller.is_none()
             && call.tenant.is_none()
             && call.target().2.chars().all(|c| !c.is_control())

@@ -8,6 +8,7 @@ use auth_core::{
     store::Store,
     wire::{Call, CredentialSource, WireKind},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use proto::envoy::{
     config::core::v3::{Address, HeaderMap, HeaderValue, HeaderValueOption, SocketAddress},
@@ -112,7 +113,8 @@ impl Front for Envoy {
 
     async fn decide(&self, asked: Asked<'_>) -> Reply {
         let mut client = AuthorizationClient::new(self.channel.clone());
-        let request = request(&asked.call, self.form);
+        let certificate = asked.case.call.as_ref().map(|call| &*call.certificate);
+        let request = request(&asked.call, self.form, certificate.unwrap_or_default());
         let is_grpc = asked.call.kind == WireKind::Grpc;
         observe(client.check(request).await.unwrap().into_inner(), is_grpc)
     }
@@ -123,7 +125,7 @@ impl Front for Envoy {
 }
 
 /// The call as Envoy describes it.
-fn request(call: &Call, form: Form) -> CheckRequest {
+fn request(call: &Call, form: Form, certificate: &str) -> CheckRequest {
     let is_grpc = call.kind == WireKind::Grpc;
     let mut http = HttpRequest {
         method: if is_grpc { "POST" } else { &call.method }
@@ -160,12 +162,27 @@ fn request(call: &Call, form: Form) -> CheckRequest {
             source: Some(Peer {
                 address: Some(address),
                 principal: call.peer.identity.clone().into(),
-                ..Peer::default()
+                certificate: encoded(certificate).into(),
             }),
             request: Some(Request { http: Some(http) }),
             ..AttributeContext::default()
         }),
     }
+}
+
+/// As Envoy hands on a certificate, with `include_peer_certificate`: URL-encoded PEM.
+fn encoded(certificate: &str) -> String {
+    if certificate.is_empty() {
+        return String::new();
+    }
+    let text = STANDARD.encode(certificate);
+    let pem = format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n");
+    let escaped = pem.bytes().map(|byte| match byte {
+        b'-' => "-".to_owned(),
+        byte if byte.is_ascii_alphanumeric() => char::from(byte).to_string(),
+        byte => format!("%{byte:02X}"),
+    });
+    escaped.collect()
 }
 
 fn headers(call: &Call) -> Vec<(String, Bytes)> {

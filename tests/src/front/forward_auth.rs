@@ -57,6 +57,7 @@ impl Front for ForwardAuth {
             && call.data_complete.is_none()
             && !call.data_pending
             && call.identity.is_empty()
+            && call.certificate.is_empty()
             && call.accepts.is_none()
             && call.caller.is_none()
             && call.tenant.is_none()

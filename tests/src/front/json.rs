@@ -183,7 +183,11 @@ fn authorize_request(call: &Call) -> Value {
             "method": call.method,
             "target": call.target,
             "credentials": credentials.collect::<Vec<_>>(),
-            "peer": { "address": call.peer.address, "identity": call.peer.identity },
+            "peer": {
+                "address": call.peer.address,
+                "identity": call.peer.identity,
+                "certificateSha256": STANDARD.encode(&call.peer.certificate_sha256),
+            },
             "attributes": attributes.collect::<Vec<_>>(),
             "acceptedUpdates": accepted.collect::<Vec<_>>(),
         },

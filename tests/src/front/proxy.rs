@@ -102,6 +102,7 @@ fn carries_call(world: &World, bodies: &[String], call: &CallFile) -> bool {
         && call.data_complete != Some(false)
         && !call.data_pending
         && call.identity.is_empty()
+        && call.certificate.is_empty()
         && call.accepts.is_none()
         && call.caller.is_none()
         && call.tenant.is_none()
