@@ -10,6 +10,8 @@
 
 #[path = "behind_envoy/answers.rs"]
 mod answers;
+#[path = "behind_envoy/certificates.rs"]
+mod certificates;
 #[path = "behind_envoy/closed.rs"]
 mod closed;
 #[path = "behind_envoy/hostile.rs"]

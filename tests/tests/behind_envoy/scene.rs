@@ -18,8 +18,13 @@ use sidecar::Sidecar;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
+use crate::certificates::Authority;
+
 /// What a service presents to be let in.
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef";
+
+/// What the issuer signs its tokens with.
+pub(crate) const SECRET: &str = "9f1c77e2b04d4a6f8b35d2c16e08a7f4c3d95be1";
 
 const POLICY: &str = r#"
 listen:
@@ -30,11 +35,12 @@ listen:
   envoy: { address: "127.0.0.1:0", caller: edge, error_response: ERRORS }
 store: { memory: {} }
 callers:
-  edge: { uid: 4711, may: [ authorize, session.self ], sign_in: [ local ] }
+  edge: { uid: 4711, may: [ authorize, session.self ASSERT ], sign_in: [ local ] }
 strategies:
-  - bearer: { opaque: true, tokens: [ { token_file: ./batch.token, subject: batch } ] }
+  - bearer: { opaque: true, tokens: [ { token_file: ./batch.token, subject: batch } ] ISSUERS }
   - api_key: { header: x-api-key, query: key }
   - cookie: { name: __Host-session }
+  PEERS
 app: shop
 claims: { role: string }
 hosts: [ books.example ]
@@ -66,6 +72,10 @@ pub(crate) struct Setup {
     pub(crate) error_response: bool,
     /// Whether it has us look at responses.
     pub(crate) writes: bool,
+    /// Whether it speaks TLS, and asks clients for a certificate.
+    pub(crate) tls: bool,
+    /// Whether it is believed about those.
+    pub(crate) asserts_peers: bool,
     /// What the route is said to be, as context extensions.
     pub(crate) extensions: Option<&'static str>,
 }
@@ -78,6 +88,8 @@ impl Default for Setup {
             fails_open: false,
             error_response: false,
             writes: false,
+            tls: false,
+            asserts_peers: false,
             extensions: None,
         }
     }
@@ -87,6 +99,8 @@ impl Default for Setup {
 pub(crate) struct Scene {
     pub(crate) app: App,
     pub(crate) envoy: Server,
+    /// Who signs the certificates that it believes.
+    pub(crate) authority: Option<Authority>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
     _folder: TempDir,
@@ -108,6 +122,7 @@ impl Scene {
         })
         .await;
         let folder = folder(setup);
+        let authority = setup.tls.then(|| Authority::in_folder(folder.path()));
         let bound = Sidecar::builder(folder.path().join("sidegate.yaml"))
             .store(store)
             .bind()
@@ -124,11 +139,15 @@ impl Scene {
             bound.run(shutdown).await.unwrap();
         });
         let upstream = app.address();
-        let configuration = |place: &Place| bootstrap(setup, place.http(), upstream, asks);
+        let certificates = folder.path().display().to_string();
+        let configuration = |place: &Place| {
+            bootstrap(setup, place.http(), upstream, asks).replace("FOLDER", &certificates)
+        };
         let envoy = envoy::start("ext_authz behind Envoy", configuration).await?;
         Some(Self {
             app,
             envoy,
+            authority,
             stop: Some(stop),
             running: Some(running),
             _folder: folder,
@@ -169,12 +188,28 @@ fn folder(setup: Setup) -> TempDir {
         .prefix("sidegate-envoy-")
         .tempdir()
         .unwrap();
-    let policy = POLICY.replace("ERRORS", &setup.error_response.to_string());
+    let assert = if setup.asserts_peers {
+        ", peer.assert"
+    } else {
+        ""
+    };
+    let (issuers, peers) = if setup.tls {
+        (ISSUERS, PEERS)
+    } else {
+        ("", "")
+    };
+    let policy = POLICY
+        .replace("ERRORS", &setup.error_response.to_string())
+        .replace("ASSERT", assert)
+        .replace("ISSUERS", issuers)
+        .replace("PEERS", peers);
     std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
-    let mut token = std::fs::OpenOptions::new();
-    let token = token.create(true).write(true).truncate(true).mode(0o600);
-    let mut file = token.open(folder.path().join("batch.token")).unwrap();
-    std::io::Write::write_all(&mut file, TOKEN.as_bytes()).unwrap();
+    for (name, secret) in [("batch.token", TOKEN), ("issuer.secret", SECRET)] {
+        let mut options = std::fs::OpenOptions::new();
+        let options = options.create(true).write(true).truncate(true).mode(0o600);
+        let mut file = options.open(folder.path().join(name)).unwrap();
+        std::io::Write::write_all(&mut file, secret.as_bytes()).unwrap();
+    }
     folder
 }
 
@@ -191,7 +226,9 @@ fn bootstrap(setup: Setup, port: u16, app: SocketAddr, sidecar: SocketAddr) -> S
     let named = setup.extensions.map_or_else(String::new, |extensions| {
         NAMED.replace("EXTENSIONS", extensions)
     });
+    let tls = if setup.tls { TLS } else { "" };
     BOOTSTRAP
+        .replace("TLS", tls)
         .replace("STRIP", strip)
         .replace("PROCESS", process)
         .replace("NAMED", &named)
@@ -201,6 +238,20 @@ fn bootstrap(setup: Setup, port: u16, app: SocketAddr, sidecar: SocketAddr) -> S
         .replace("APP_PORT", &app.port().to_string())
         .replace("SIDECAR_PORT", &sidecar.port().to_string())
 }
+
+const ISSUERS: &str = r#", issuers: [ { issuer: "https://id.example", audience: books, namespace: idp, algorithms: [ HS256 ], keys_file: ./issuer.secret } ]"#;
+
+const PEERS: &str = r#"- peer: { as: session, identities: [ "spiffe://shop/*" ] }"#;
+
+/// A client may come without a certificate, and with none that somebody else signed.
+const TLS: &str = r#"transport_socket:
+        name: envoy.transport_sockets.tls
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+          require_client_certificate: false
+          common_tls_context:
+            tls_certificates: [ { certificate_chain: { filename: FOLDER/host.pem }, private_key: { filename: FOLDER/host.key } } ]
+            validation_context: { trusted_ca: { filename: FOLDER/ca.pem } }"#;
 
 const STRIP: &str = r#"- name: strip
             typed_config:
@@ -251,12 +302,14 @@ static_resources:
               "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
               transport_api_version: V3
               encode_raw_headers: RAW_HEADERS
+              include_peer_certificate: true
               failure_mode_allow: FAILS_OPEN
               validate_mutations: true
               status_on_error: { code: ServiceUnavailable }
               grpc_service: { timeout: 5s, envoy_grpc: { cluster_name: sidecar } }
           - name: envoy.filters.http.router
             typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }
+      TLS
   clusters:
   - name: app
     load_assignment:
