@@ -7,6 +7,19 @@ pub mod attack;
 /// The host that every one of them names.
 pub const HOST: &str = "books.example";
 
+/// Headers in which some proxies tell of a client's certificate, as a client may write them itself
+/// (T-25).
+pub const CERTIFICATE_HEADERS: [(&str, &str); 5] = [
+    (
+        "X-Forwarded-Client-Cert",
+        "By=spiffe://shop/edge;Hash=00;URI=spiffe://shop/web",
+    ),
+    ("X_Forwarded_Client_Cert", "URI=spiffe://shop/web"),
+    ("Client-Cert", ":MIIBdTCCARug:"),
+    ("X-SSL-Client-Cert", "-----BEGIN%20CERTIFICATE-----"),
+    ("X-SSL-Client-S-DN", "CN=web"),
+];
+
 /// Every target.
 ///
 /// # Panics

@@ -86,3 +86,23 @@ async fn h06_a_client_cannot_have_the_identity_taken_away() {
         assert_eq!(subject, ["u1"], "{proxy:?}");
     }
 }
+
+/// T-25: no client has proven to hold a certificate here, whatever its headers say, and the caller
+/// would be believed.
+#[tokio::test]
+async fn t25_no_header_is_a_certificate() {
+    for proxy in Proxy::ALL {
+        let Some(scene) = Scene::start(proxy).await else {
+            continue;
+        };
+        for header in harness::hostile::CERTIFICATE_HEADERS {
+            let (answer, requests) = scene.ask("GET", "/me", &[header]).await;
+            assert_eq!(answer.status, 401, "{proxy:?} {header:?}");
+            assert!(requests.is_empty(), "{proxy:?} {header:?}");
+            let (answer, requests) = scene.ask("GET", "/public/a", &[header]).await;
+            assert_eq!(answer.status, 200, "{proxy:?} {header:?}");
+            let subject = values(&requests[0], "sidegate-subject").concat();
+            assert_eq!(subject, "", "{proxy:?} {header:?}");
+        }
+    }
+}

@@ -43,9 +43,10 @@ listen:
 store: { memory: {} }
 sessions: { lifetime: 48h, idle: 24h, renew: 6h }
 callers:
-  edge: { token_file: ./edge.token, may: [ authorize, session.self ], sign_in: [ local ], claims: [ role ] }
+  edge: { token_file: ./edge.token, may: [ authorize, session.self, peer.assert ], sign_in: [ local ], claims: [ role ] }
 strategies:
   - bearer: { opaque: true }
+  - peer: { as: session }
   - api_key: { header: x-api-key }
   - cookie: { name: __Host-session }
 app: shop

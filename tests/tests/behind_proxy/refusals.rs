@@ -90,3 +90,17 @@ async fn the_app_verifies_who_calls_by_a_signed_statement() {
     assert_eq!(assertions.len(), 1);
     assert_eq!(assertions[0].split('.').count(), 3, "{assertions:?}");
 }
+
+/// T-25: who the client is, only its handshake could tell, and an app behind us is told of none.
+#[tokio::test]
+async fn t25_no_header_is_a_certificate() {
+    let scene = Scene::start().await;
+    for header in harness::hostile::CERTIFICATE_HEADERS {
+        let (answer, reached) = scene.ask("GET", "/me", &[header]).await;
+        assert_eq!((answer.status, reached.len()), (401, 0), "{header:?}");
+        let (answer, reached) = scene.ask("GET", "/public/x", &[header]).await;
+        assert_eq!(answer.status, 200, "{header:?}");
+        assert_eq!(reached[0].header("sidegate-subject"), Some(""));
+        assert!(!reached[0].mentions("spiffe://"), "{reached:?}");
+    }
+}

@@ -20,9 +20,10 @@ listen:
   proxy: { address: "127.0.0.1:0", upstream: "http://UPSTREAM", caller: edge, MORE }
 store: { memory: {} }
 callers:
-  edge: { uid: 4711, may: [ authorize, session.self ], sign_in: [ local ], claims: [ role ] }
+  edge: { uid: 4711, may: [ authorize, session.self, peer.assert ], sign_in: [ local ], claims: [ role ] }
 strategies:
   - bearer: { opaque: true }
+  - peer: { as: session }
   - api_key: { header: x-api-key }
   - cookie: { name: __Host-session COOKIE }
 app: shop
