@@ -234,6 +234,7 @@ pub struct Check {
     fields: Box<[FieldId]>,
     reads_session: bool,
     needs_session: bool,
+    reads_workload: bool,
 }
 
 impl Check {
@@ -279,6 +280,7 @@ impl Check {
             fields: fields.into(),
             reads_session: read.iter().any(Variable::is_session),
             needs_session,
+            reads_workload: read.contains(&Variable::WorkloadIdentity),
             body: Body::Expression {
                 expression,
                 variables: vocabulary.into_variables(),
@@ -297,6 +299,7 @@ impl Check {
             fields: Box::default(),
             reads_session,
             needs_session: reads_session,
+            reads_workload: true,
             body: Body::Native(check),
         }
     }
@@ -329,6 +332,12 @@ impl Check {
     #[must_use]
     pub const fn is_native(&self) -> bool {
         matches!(self.body, Body::Native(_))
+    }
+
+    /// Whether it reads who the peer has proven to be; a native one may.
+    #[must_use]
+    pub const fn reads_workload(&self) -> bool {
+        self.reads_workload
     }
 
     /// Whether it reads the session at all.

@@ -258,6 +258,10 @@ pub struct WireProfile {
     pub data: Vec<DataName>,
     /// The tags of operations on this wire; those without any are left out.
     pub tags: Vec<OperationTags>,
+    /// Whether something reads the identity that the peer has proven.
+    pub peer_identity: bool,
+    /// Whether a credential may be bound to the certificate of the peer.
+    pub peer_certificate: bool,
     /// The policy that the profile is of.
     pub policy_version: Arc<str>,
 }

@@ -377,3 +377,22 @@ async fn c06_another_site_changes_nothing_by_a_browsers_certificate() {
         assert_eq!(world.ask(asked).await.reason.code, expected, "{what}");
     }
 }
+
+#[tokio::test]
+async fn the_profile_says_whether_a_peer_makes_a_difference() {
+    let without = |removed: &[&str]| {
+        let lines = POLICY.lines().map(|line| format!("{line}\n"));
+        let kept = lines.filter(|line| !removed.iter().any(|part| line.contains(part)));
+        kept.collect::<String>()
+    };
+    for (policy, reads) in [
+        (POLICY.to_owned(), true),
+        (without(&["- peer:"]), true),
+        (without(&["from_web"]), true),
+        (without(&["- peer:", "from_web"]), false),
+    ] {
+        let profile = world_of(&policy).engine.profile(&WireKind::Http).await;
+        assert_eq!(profile.peer_identity, reads, "{policy}");
+        assert!(!profile.peer_certificate, "no issuer could bind to it");
+    }
+}

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use crate::{
+    check::Check,
     cors, cross_site,
     data::FieldSource,
     decision_point::{DataName, OperationTags, WireProfile},
@@ -57,8 +58,25 @@ fn make(policy: &Policy, kind: &WireKind) -> WireProfile {
         attributes: attributes(policy, kind),
         data,
         tags,
+        peer_identity: reads_peer(policy),
+        peer_certificate: policy.strategies.all.iter().any(|strategy| match strategy {
+            Strategy::Bearer(bearer) => bearer.issuers.is_some(),
+            // It is handed the whole call.
+            Strategy::Native { .. } => true,
+            Strategy::ApiKey(_) | Strategy::Cookie(_) | Strategy::Peer(_) => false,
+        }),
         policy_version: policy.version.clone(),
     }
+}
+
+/// Whether the identity of a peer makes a difference.
+fn reads_peer(policy: &Policy) -> bool {
+    let strategies = &policy.strategies;
+    let is_native = |strategy: &Strategy| matches!(strategy, Strategy::Native { .. });
+    let mut checks = policy.apps.all.iter().flat_map(|app| &app.checks);
+    strategies.peer().is_some()
+        || strategies.all.iter().any(is_native)
+        || checks.any(Check::reads_workload)
 }
 
 /// What tells where a request comes from.

@@ -75,6 +75,8 @@ impl From<WireProfile> for v1::GetWireProfileResponse {
             data: profile.data.into_iter().map(v1::DataName::from).collect(),
             tags: profile.tags.into_iter().map(tags_to_message).collect(),
             policy_version: profile.policy_version.as_ref().to_owned(),
+            peer_identity: profile.peer_identity,
+            peer_certificate: profile.peer_certificate,
         }
     }
 }
@@ -99,6 +101,8 @@ impl TryFrom<v1::GetWireProfileResponse> for WireProfile {
                 .map_err(|error| error.under("data"))?,
             tags: message.tags.into_iter().map(tags_of_message).collect(),
             policy_version: message.policy_version.into(),
+            peer_identity: message.peer_identity,
+            peer_certificate: message.peer_certificate,
         })
     }
 }
@@ -133,6 +137,8 @@ mod tests {
                 tags: vec!["api".into()],
             }],
             policy_version: "v1".into(),
+            peer_identity: true,
+            peer_certificate: true,
         };
         let message = v1::GetWireProfileResponse::from(profile.clone());
         assert_eq!(WireProfile::try_from(message), Ok(profile));

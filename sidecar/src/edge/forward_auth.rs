@@ -3,7 +3,8 @@
 //! Each kind of proxy asks at an endpoint of its own ([`Dialect`]), which reads the headers that
 //! this kind sets and no others, each there once. They are believed, as are the client's
 //! credentials beside them, only from proxies that the configuration names (SECURITY H-04); from
-//! others nothing is read. The body means nothing here.
+//! others nothing is read. The body means nothing here, and no header tells of a client certificate:
+//! what is bound to one, or signed in by it, needs an edge that made or saw the handshake (T-25).
 //!
 //! An allow is a 200 that always carries every `Sidegate-*` header (H-05), so that the proxy
 //! overwrites what a client made up. Anything else is the row of the one table (R20), or what the

@@ -182,12 +182,12 @@ impl DecisionPoint for Scripted {
             credentials: vec![(CredentialSource::Header, "x-api-key".into())],
             query_parameters: vec!["key".to_owned()],
             attributes: vec![kind.as_str().to_owned()],
-            data: Vec::new(),
             tags: vec![OperationTags {
                 operation: "op".into(),
                 tags: vec!["api".to_owned(), "books".to_owned()],
             }],
             policy_version: "p1".into(),
+            ..WireProfile::default()
         };
         async move { Arc::new(profile) }
     }

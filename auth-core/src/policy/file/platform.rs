@@ -123,7 +123,8 @@ pub enum PassedCredentials {
 }
 
 /// Forward-auth: an endpoint for each kind of proxy, as `/forward-auth/nginx`, `/forward-auth/traefik`
-/// and `/forward-auth/caddy`, and a plain one at `/forward-auth`.
+/// and `/forward-auth/caddy`, and a plain one at `/forward-auth`. No client certificate comes this
+/// way: a header that tells of one is not read, so that nothing bound to one opens here (T-25).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ForwardAuthFile {
