@@ -3,7 +3,7 @@
 use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -16,8 +16,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 mod certified;
+mod request;
 
-use self::certified::TENURE;
+use self::{certified::TENURE, request::PerConnection};
 use crate::{
     first_bytes::FirstBytes,
     identify::{Connected, Identify},
@@ -282,46 +283,6 @@ async fn drive<T, S, B, I>(
     if let Err(error) = ended {
         tracing::debug!(error, "a connection ended early");
     }
-}
-
-/// What every request of a connection passes: limits, and the finding of its caller.
-struct PerConnection<S, I> {
-    identify: I,
-    from: Connected,
-    service: S,
-}
-
-impl<S, B, I> hyper::service::Service<Request<Incoming>> for PerConnection<S, I>
-where
-    S: tower::Service<Request<tonic::body::Body>, Response = Response<B>, Error = Infallible>
-        + Clone,
-    B: Default,
-    I: Identify,
-{
-    type Response = Response<B>;
-    type Error = Infallible;
-    type Future = futures_util::future::Either<
-        std::future::Ready<Result<Response<B>, Infallible>>,
-        S::Future,
-    >;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        use futures_util::future::Either;
-        // HTTP/2 limits the bytes of a header but not the number of its fields.
-        if request.headers().len() > MAX_HEADER_FIELDS {
-            return Either::Left(std::future::ready(Ok(too_large())));
-        }
-        let mut request = request.map(tonic::body::Body::new);
-        self.identify.identify(&self.from, &mut request);
-        // The services here are always ready, so that none needs to be asked.
-        Either::Right(self.service.clone().call(request))
-    }
-}
-
-fn too_large<B: Default>() -> Response<B> {
-    let mut response = Response::new(B::default());
-    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    response
 }
 
 /// Waits until no connection is open, but no longer than `grace`. Answers whether none is.
