@@ -1,10 +1,11 @@
 //! The reverse proxy over TLS.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use harness::recorder::{Reply, Request};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
-use crate::{client::Client, scene::Scene};
+use crate::{authority::Kind, client::Client, scene::Scene};
 
 fn client(scene: &Scene, protocol: &str) -> Client {
     Client::new(&scene.path().join("servers.pem"), None, &[protocol])
@@ -48,6 +49,44 @@ async fn no_client_says_how_it_came() {
     assert_eq!(answer.unwrap().status, 200);
     let seen = scene.app.take();
     assert_eq!(seen[0].headers.all("x-forwarded-proto"), ["https"]);
+}
+
+#[tokio::test]
+async fn t25_a_client_is_known_by_its_certificate() {
+    let scene = Scene::start().await;
+    let ca = scene.path().join("servers.pem");
+    let names = ["stranger.example"];
+    let other = scene
+        .clients
+        .sign(scene.path(), "other", Kind::Client, &names);
+    let desk = scene.desk();
+    for (certificate, status) in [(Some(&desk), 200), (Some(&other), 401), (None, 401)] {
+        let client = Client::new(&ca, certificate, &["http/1.1"]);
+        let answer = client.ask(scene.proxy(), "GET", "/me", &[]).await.unwrap();
+        assert_eq!(answer.status, status, "{certificate:?} {}", answer.body);
+    }
+    let seen = scene.app.take();
+    assert_eq!(seen.len(), 1);
+    // Principals of another namespace than the app's own are named in full only.
+    let session = seen[0].header("sidegate-session").unwrap();
+    let session = String::from_utf8(URL_SAFE_NO_PAD.decode(session).unwrap()).unwrap();
+    assert!(session.contains("spiffe://shop.example/desk"), "{session}");
+}
+
+/// A browser presents its certificate wherever it is sent, as it does a cookie.
+#[tokio::test]
+async fn a_certificate_is_no_proof_that_a_call_is_of_the_same_site() {
+    let scene = Scene::start().await;
+    let ca = scene.path().join("servers.pem");
+    let client = Client::new(&ca, Some(&scene.desk()), &["http/1.1"]);
+    for (site, status) in [("same-origin", 200), ("cross-site", 403)] {
+        let said = [("Sec-Fetch-Site", site), ("Content-Length", "0")];
+        let answer = client
+            .ask(scene.proxy(), "POST", "/note", &said)
+            .await
+            .unwrap();
+        assert_eq!(answer.status, status, "{site} {}", answer.body);
+    }
 }
 
 #[tokio::test]

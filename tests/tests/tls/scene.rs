@@ -54,12 +54,15 @@ callers:
     identity: spiffe://shop.example/edge
     may: [ authorize, session.self ]
     sign_in: [ local ]
-strategies: [ { cookie: { name: __Host-session } } ]
+strategies:
+  - cookie: { name: __Host-session }
+  - peer: { as: session, identities: [ "spiffe://shop.example/*" ] }
 app: shop
 hosts: [ books.example, localhost ]
 operations:
   login: { session: optional, writes: sign_in, http: POST /login }
   me: { http: GET /me }
+  note: { http: POST /note }
   public: { session: none, http: GET /public }
 "#;
 
