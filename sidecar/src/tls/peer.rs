@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
+use auth_core::{clock::Timestamp, wire::Peer};
+use bytes::Bytes;
 use rustls::pki_types::CertificateDer;
 use webpki::EndEntityCert;
 
@@ -16,23 +17,20 @@ pub struct PeerCertificate {
     /// name is no name (RFC 9525 section 2). Empty when it names nobody.
     pub identity: Arc<str>,
     /// SHA-256 of the certificate, as RFC 8705 section 3.1 has it.
-    pub sha256: [u8; 32],
+    pub sha256: Bytes,
+    /// From when on it is valid, where that can be read.
+    pub not_before: Option<Timestamp>,
 }
 
 impl PeerCertificate {
     /// Reads a verified certificate.
     #[must_use]
     pub fn of(certificate: &CertificateDer<'_>) -> Self {
-        let mut sha256 = [0; 32];
-        for (to, from) in sha256
-            .iter_mut()
-            .zip(digest(&SHA256, certificate.as_ref()).as_ref())
-        {
-            *to = *from;
-        }
+        let read = Peer::default().with_certificate(certificate);
         Self {
             identity: identity(certificate).unwrap_or_default().into(),
-            sha256,
+            sha256: read.certificate_sha256,
+            not_before: read.not_before,
         }
     }
 }

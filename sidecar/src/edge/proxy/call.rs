@@ -8,7 +8,6 @@ use auth_core::{
     session::Tenant,
     wire::{self, Call, Deliverable, Peer, SessionView, WireKind},
 };
-use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version, header, request::Parts};
 
 use crate::{
@@ -110,7 +109,8 @@ impl Client {
             None => peer,
             Some(certificate) => Peer {
                 identity: certificate.identity.to_string(),
-                certificate_sha256: Bytes::copy_from_slice(&certificate.sha256),
+                certificate_sha256: certificate.sha256.clone(),
+                not_before: certificate.not_before,
                 ..peer
             },
         }
@@ -211,13 +211,16 @@ fn authority(request: &Parts) -> Result<String, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use auth_core::clock::Timestamp;
+
     use super::*;
 
     #[test]
     fn a_certificate_is_that_of_the_client_unless_a_proxy_is_in_between() {
         let certificate = Arc::new(PeerCertificate {
             identity: "spiffe://shop/web".into(),
-            sha256: [7; 32],
+            sha256: vec![7; 32].into(),
+            not_before: Some(Timestamp::EPOCH),
         });
         let trusted: [Network; 1] = ["10.0.0.0/8".parse().unwrap()];
         for (peer, identity) in [("192.0.2.1", "spiffe://shop/web"), ("10.0.0.1", "")] {
@@ -226,6 +229,7 @@ mod tests {
             assert_eq!(got.identity, identity, "{peer}");
             let is_told = got.certificate_sha256 == certificate.sha256[..];
             assert_eq!(is_told, !identity.is_empty(), "{peer}");
+            assert_eq!(got.not_before.is_some(), is_told, "{peer}");
         }
     }
 }
