@@ -14,6 +14,8 @@ mod answers;
 mod certificates;
 #[path = "behind_envoy/closed.rs"]
 mod closed;
+#[path = "behind_envoy/ended.rs"]
+mod ended;
 #[path = "behind_envoy/hostile.rs"]
 mod hostile;
 #[path = "behind_envoy/scene.rs"]

@@ -131,7 +131,7 @@ impl<D: DecisionPoint> Edges<D> {
             // Without the grant there is nobody to write: Envoy is then told so, and withholds.
             if caller.may(Grant::SessionSelf) {
                 let (point, clock) = (Arc::clone(point), Arc::clone(clock));
-                let edge = ProcessEdge::new(point, clock, Arc::clone(caller))?;
+                let edge = ProcessEdge::new(point, clock, Arc::clone(caller), rhythm)?;
                 routes = routes.add_service(ExternalProcessorServer::new(edge));
             }
             edges.envoy = Some(routes::timed(routes));

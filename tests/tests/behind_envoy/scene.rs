@@ -1,6 +1,6 @@
 //! An app, Envoy in front of it, and a sidecar that Envoy asks.
 
-use std::{net::SocketAddr, os::unix::fs::OpenOptionsExt as _, sync::Arc};
+use std::{net::SocketAddr, os::unix::fs::OpenOptionsExt as _, sync::Arc, time::Duration};
 
 use auth_core::{
     policy::settings::Address,
@@ -14,7 +14,7 @@ use harness::{
     },
     recorder::{App, Reply, Request},
 };
-use sidecar::Sidecar;
+use sidecar::{Sidecar, edge::lasting::Rhythm};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -58,6 +58,12 @@ operations:
   closed: { http: GET /closed, grpc: books.v1.Books/Get }
   forbidden: { require: never, http: GET /forbidden, grpc: books.v1.Books/Delete }
 "#;
+
+/// How often what is open asks for its session.
+const RHYTHM: Rhythm = Rhythm {
+    interval: Duration::from_millis(50),
+    grace: Duration::from_secs(30),
+};
 
 /// How Envoy is set up.
 #[derive(Clone, Copy, Debug)]
@@ -125,6 +131,7 @@ impl Scene {
         let authority = setup.tls.then(|| Authority::in_folder(folder.path()));
         let bound = Sidecar::builder(folder.path().join("sidegate.yaml"))
             .store(store)
+            .rhythm(RHYTHM)
             .bind()
             .await
             .unwrap();
@@ -284,6 +291,7 @@ static_resources:
         typed_config:
           "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
           stat_prefix: edge
+          upgrade_configs: [ { upgrade_type: websocket } ]
           # Else each request that Envoy itself cannot read takes a second.
           delayed_close_timeout: 0.05s
           route_config:
@@ -292,7 +300,7 @@ static_resources:
               domains: ["*"]
               routes:
               - match: { prefix: "/" }
-                route: { cluster: app }
+                route: { cluster: app, timeout: 0s }
                 NAMED
           http_filters:
           STRIP

@@ -10,6 +10,10 @@ use crate::edge::http::identity;
 
 /// The handle of the call, for `ext_proc`; with an allow only.
 const CALL: &str = "call";
+/// Who is signed in.
+const PRINCIPAL: &str = "principal";
+/// Names the session in logs.
+const SESSION_ID: &str = "session_id";
 /// Names the decision in logs.
 const DECISION_ID: &str = "decision_id";
 /// The filter whose metadata this is.
@@ -24,9 +28,9 @@ pub(super) fn of(answer: &Answer) -> Struct {
         ("reason", Some(answer.reason.code.as_str().to_owned())),
         (DECISION_ID, Some(answer.decision_id.clone())),
         ("operation", answer.operation.as_deref().map(str::to_owned)),
-        ("principal", principal.map(ToString::to_string)),
+        (PRINCIPAL, principal.map(ToString::to_string)),
         (
-            "session_id",
+            SESSION_ID,
             session
                 .and_then(auth_core::live::Session::id)
                 .map(|id| id.to_string()),
@@ -55,6 +59,7 @@ pub(super) fn issued(metadata: Option<&Metadata>) -> Issued {
         _ => None,
     };
     Issued {
+        has_session: fact(PRINCIPAL).or(fact(SESSION_ID)).is_some(),
         call: fact(CALL).and_then(|call| identity::decoded_call(call.as_bytes())),
         decision_id: fact(DECISION_ID).cloned().unwrap_or_default(),
     }

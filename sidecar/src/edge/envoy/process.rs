@@ -4,7 +4,8 @@
 //! The handle that was issued for a request comes with its response, in the metadata that
 //! [`EnvoyEdge`](super::EnvoyEdge) gave Envoy and that no client can write. Apps that speak gRPC
 //! write in their trailers, where they also say whether they failed; others in their header. What
-//! cannot be written withholds the app's answer.
+//! cannot be written withholds the app's answer. One that lasts, as a WebSocket or a stream, is cut
+//! when its session ends (R17).
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +28,7 @@ use super::{EnvoyError, metadata};
 use crate::edge::{
     deadline::{DEFAULT_MAX, Deadline},
     http::write_back::{self, WriteError, Written},
+    lasting::{Lasted, Rhythm, Watch},
 };
 
 mod message;
@@ -42,6 +44,7 @@ struct Shared<D> {
     clock: Arc<dyn Clock>,
     caller: Arc<Caller>,
     max: Duration,
+    rhythm: Rhythm,
 }
 
 impl<D> std::fmt::Debug for Shared<D> {
@@ -53,7 +56,8 @@ impl<D> std::fmt::Debug for Shared<D> {
 }
 
 impl<D: DecisionPoint> ProcessEdge<D> {
-    /// Writes on behalf of `caller`.
+    /// Writes on behalf of `caller`, and asks in this rhythm whether the session of an answer that
+    /// lasts still lives.
     ///
     /// # Errors
     ///
@@ -62,6 +66,7 @@ impl<D: DecisionPoint> ProcessEdge<D> {
         point: Arc<D>,
         clock: Arc<dyn Clock>,
         caller: Arc<Caller>,
+        rhythm: Rhythm,
     ) -> Result<Self, EnvoyError> {
         if !caller.may(Grant::SessionSelf) {
             let caller = caller.name.to_string();
@@ -72,6 +77,7 @@ impl<D: DecisionPoint> ProcessEdge<D> {
             clock,
             caller,
             max: DEFAULT_MAX,
+            rhythm,
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -80,14 +86,21 @@ impl<D: DecisionPoint> ProcessEdge<D> {
 }
 
 impl<D: DecisionPoint> Shared<D> {
-    /// The answer to one message; `None` when it says nothing that is known here.
-    async fn answer(&self, message: ProcessingRequest) -> Option<ProcessingResponse> {
+    /// The answer to one message, and the call that the app's answer lasts on behalf of, where it
+    /// goes on; `None` when the message says nothing that is known here.
+    async fn answer(&self, message: ProcessingRequest) -> Option<(Reply, Option<Lasted<D>>)> {
         let issued = metadata::issued(message.metadata_context.as_ref());
         let reply = match message.request? {
             Part::RequestHeaders(_) => Reply::RequestHeaders(HeadersResponse::default()),
             Part::ResponseHeaders(part) => {
                 let (headers, status) = message::read(part.headers.unwrap_or_default());
-                self.header(&headers, status, &issued).await
+                let (reply, call) = self.header(&headers, status, &issued).await;
+                let goes_on = !part.end_of_stream;
+                return Some((
+                    reply,
+                    call.filter(|_| goes_on)
+                        .map(|call| self.lasted(call, issued)),
+                ));
             }
             Part::ResponseTrailers(part) => {
                 let (trailers, _) = message::read(part.trailers.unwrap_or_default());
@@ -97,32 +110,49 @@ impl<D: DecisionPoint> Shared<D> {
             Part::ResponseBody(_) => Reply::ResponseBody(BodyResponse::default()),
             Part::RequestTrailers(_) => Reply::RequestTrailers(TrailersResponse::default()),
         };
-        Some(ProcessingResponse {
-            response: Some(reply),
-        })
+        Some((reply, None))
+    }
+
+    fn lasted(&self, call: Bytes, issued: Issued) -> Lasted<D> {
+        Lasted {
+            point: Arc::clone(&self.point),
+            caller: Arc::clone(&self.caller),
+            call,
+            rhythm: self.rhythm,
+            decision_id: issued.decision_id,
+        }
     }
 
     /// The header of an answer. One of gRPC with a status is all of it; without one it is not known
-    /// yet whether the app failed, so that nothing may be written there.
-    async fn header(&self, headers: &HeaderMap, status: u16, issued: &Issued) -> Reply {
+    /// yet whether the app failed, so that nothing may be written there. With it comes the call with
+    /// the session that there is from then on, if any.
+    async fn header(
+        &self,
+        headers: &HeaderMap,
+        status: u16,
+        issued: &Issued,
+    ) -> (Reply, Option<Bytes>) {
         let is_grpc = message::is_grpc(headers);
         let failed = match (is_grpc, message::grpc_failed(headers)) {
             (true, Some(failed)) => failed,
             (true, None) => {
                 if write_back::asks(headers) {
                     tracing::warn!("a gRPC app writes in its trailers: its header was refused");
-                    return message::withheld(true);
+                    return (message::withheld(true), None);
                 }
                 false
             }
             (false, _) => status >= 500,
         };
-        match self.write(headers, failed, issued).await {
-            Some(written) => match message::changes(headers, &written) {
-                Some(changes) => Reply::ResponseHeaders(message::header(changes)),
-                None => message::withheld(is_grpc),
-            },
-            None => message::withheld(is_grpc),
+        let written = self.write(headers, failed, issued).await;
+        let changed = written.and_then(|written| {
+            let changes = message::changes(headers, &written)?;
+            let present = issued.call.as_ref().filter(|_| issued.has_session);
+            Some((changes, written.call.or_else(|| present.cloned())))
+        });
+        match changed {
+            Some((changes, call)) => (Reply::ResponseHeaders(message::header(changes)), call),
+            None => (message::withheld(is_grpc), None),
         }
     }
 
@@ -172,6 +202,8 @@ fn not_written(issued: &Issued, error: &WriteError) {
 /// What was issued for the request that is answered.
 #[derive(Default)]
 pub(super) struct Issued {
+    /// Whether it came with a session.
+    pub(super) has_session: bool,
     pub(super) call: Option<Bytes>,
     pub(super) decision_id: String,
 }
@@ -184,18 +216,52 @@ impl<D: DecisionPoint> ExternalProcessor for ProcessEdge<D> {
         &self,
         request: Request<Streaming<ProcessingRequest>>,
     ) -> Result<Response<Self::ProcessStream>, Status> {
-        let start = Some((Arc::clone(&self.shared), request.into_inner()));
-        let answers = stream::unfold(start, |state| async move {
-            let (edge, mut messages) = state?;
-            match messages.message().await {
-                Ok(Some(message)) => match edge.answer(message).await {
-                    Some(answer) => Some((Ok(answer), Some((edge, messages)))),
-                    None => Some((Err(Status::invalid_argument("no part is named")), None)),
-                },
-                Ok(None) => None,
-                Err(status) => Some((Err(status), None)),
-            }
+        let conversation = Conversation {
+            edge: Arc::clone(&self.shared),
+            messages: request.into_inner(),
+            watch: None,
+        };
+        let replies = stream::unfold(Some(conversation), |conversation| async move {
+            let mut conversation = conversation?;
+            let (reply, goes_on) = conversation.reply().await?;
+            let reply = reply.map(|reply| ProcessingResponse {
+                response: Some(reply),
+            });
+            Some((reply, goes_on.then_some(conversation)))
         });
-        Ok(Response::new(answers.boxed()))
+        Ok(Response::new(replies.boxed()))
+    }
+}
+
+/// What is said about one request.
+struct Conversation<D> {
+    edge: Arc<Shared<D>>,
+    messages: Streaming<ProcessingRequest>,
+    /// While the app's answer lasts.
+    watch: Option<Watch>,
+}
+
+impl<D: DecisionPoint> Conversation<D> {
+    /// The next reply, and whether there are more after it; `None` at the end. An answer whose
+    /// session has ended is cut, which Envoy does when it is told to answer by itself (R17).
+    async fn reply(&mut self) -> Option<(Result<Reply, Status>, bool)> {
+        let message = match &mut self.watch {
+            None => self.messages.message().await,
+            Some(watch) => tokio::select! {
+                message = self.messages.message() => message,
+                _ = watch => return Some((Ok(message::withheld(false)), false)),
+            },
+        };
+        match message {
+            Ok(Some(message)) => match self.edge.answer(message).await {
+                Some((reply, lasted)) => {
+                    self.watch = lasted.map(Lasted::watch).or_else(|| self.watch.take());
+                    Some((Ok(reply), true))
+                }
+                None => Some((Err(Status::invalid_argument("no part is named")), false)),
+            },
+            Ok(None) => None,
+            Err(status) => Some((Err(status), false)),
+        }
     }
 }
