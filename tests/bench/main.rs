@@ -16,6 +16,7 @@ use std::{
 };
 
 mod ask;
+mod bare_proxy;
 mod decide;
 mod edges;
 mod floor;
@@ -39,8 +40,12 @@ fn main() -> ExitCode {
     match arguments.as_slice() {
         ["transport", sidegated] => runtime.block_on(transport::run(PathBuf::from(sidegated))),
         ["edges", sidegated] => runtime.block_on(edges::run(Path::new(sidegated))),
+        ["edge", way, count, program @ ..] => {
+            runtime.block_on(edges::drive(way, count.parse().unwrap(), program));
+        }
+        ["bare-proxy", app] => runtime.block_on(bare_proxy::serve(app)),
         ["upstream"] => runtime.block_on(proxied::upstream()),
-        ["allow-all"] => runtime.block_on(floor::allow_all()),
+        ["allow-all", ..] => runtime.block_on(floor::allow_all()),
         ["floor", answer] => runtime.block_on(floor::serve(answer)),
         ["write", folder] => drop(scene::write(Path::new(folder))),
         ["ask", address, count, answer] => {
@@ -52,7 +57,8 @@ fn main() -> ExitCode {
         _ => {
             eprintln!(
                 "usage: sidegate-bench transport SIDEGATED | edges SIDEGATED | decide KIND COUNT\n       \
-                 sidegate-bench floor FILE | allow-all | upstream\n       \
+                 sidegate-bench edge proxy|envoy|allow-all|bare-proxy COUNT PROGRAM..\n       \
+                 sidegate-bench floor FILE | allow-all | upstream | bare-proxy APP\n       \
                  sidegate-bench write FOLDER | ask ADDRESS COUNT [FILE]"
             );
             return ExitCode::from(2);

@@ -82,6 +82,14 @@ impl Server {
         self.addresses.entry(name.to_owned()).or_insert(address);
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn end(mut self) {
+        let id = self.child.id().to_string();
+        let asked = Command::new("kill").arg(id).status();
+        assert!(asked.unwrap().success());
+        let _ = self.child.wait();
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
