@@ -1,13 +1,16 @@
 //! The headers by which an app, or the proxy before it, learns who calls.
 
-use auth_core::{decision::Answer, live::Session};
+use auth_core::{decision::Answer, live::Session, principal::Principal, session::JsonObject};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header::InvalidHeaderValue};
-use serde_json::{Value, json};
+use serde::Serialize;
 
 /// The largest `Sidegate-Session`, in bytes.
 pub const MAX_SESSION_BYTES: usize = 4096;
+
+/// Room for a session of the usual size, in bytes of JSON.
+const USUAL_SESSION_BYTES: usize = 512;
 
 /// The subject's id; empty when there is none, or one of another namespace.
 pub const SUBJECT: HeaderName = HeaderName::from_static("sidegate-subject");
@@ -101,46 +104,82 @@ fn subject(session: &Session) -> String {
 /// Percent-encodes what a header would change or a proxy could take for something else: blanks
 /// (trimmed), commas (lists) and everything outside visible ASCII.
 fn escaped(text: &str) -> String {
+    let is_plain = |byte: u8| !matches!(byte, b'%' | b',' | 0..=0x20 | 0x7f..);
+    if text.bytes().all(is_plain) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
-        match byte {
-            b'%' | b',' | 0..=0x20 | 0x7f.. => {
-                out.push('%');
-                out.push_str(&format!("{byte:02X}"));
-            }
-            _ => out.push(char::from(byte)),
+        match is_plain(byte) {
+            true => out.push(char::from(byte)),
+            false => out.push_str(&format!("%{byte:02X}")),
         }
     }
     out
+}
+
+/// What an app learns of a session.
+#[derive(Serialize)]
+struct Shown<'a> {
+    subject: Option<&'a str>,
+    principal: Option<String>,
+    actor: Option<String>,
+    strategy: &'a str,
+    etag: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    claims: Option<&'a JsonObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<&'a JsonObject>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<&'a [String]>,
+    all_scopes: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
+}
+
+impl Shown<'_> {
+    /// In base64url; `None` when it has more than `max` bytes.
+    fn encoded(&self, max: usize) -> Option<String> {
+        let mut text = Vec::with_capacity(USUAL_SESSION_BYTES);
+        serde_json::to_writer(&mut text, self).ok()?;
+        let length = base64::encoded_len(text.len(), false)?;
+        (length <= max).then(|| URL_SAFE_NO_PAD.encode(&text))
+    }
 }
 
 /// The session as base64url of JSON. What makes it too large is left out, attributes before claims,
 /// and `truncated` says so.
 fn session_header(session: &Session) -> String {
     let identity = &session.identity;
-    let name = |principal: &auth_core::principal::Principal| principal.to_string();
-    let mut fields = json!({
-        "subject": identity.subject.as_ref().filter(|s| s.is_local()).map(|s| s.id()),
-        "principal": identity.subject.as_ref().map(name),
-        "actor": identity.actor.as_ref().map(name),
-        "strategy": &*session.strategy,
-        "etag": session.etag(),
-        "claims": identity.claims,
-        "attributes": session.attributes,
-        "scopes": identity.scopes,
-        "all_scopes": identity.all_scopes,
-    });
-    for left_out in ["attributes", "claims", "scopes"] {
-        let encoded = URL_SAFE_NO_PAD.encode(fields.to_string());
-        if encoded.len() <= MAX_SESSION_BYTES {
+    let name = |principal: &Principal| [principal.namespace(), "/", principal.id()].concat();
+    let mut shown = Shown {
+        subject: identity
+            .subject
+            .as_ref()
+            .filter(|subject| subject.is_local())
+            .map(Principal::id),
+        principal: identity.subject.as_ref().map(name),
+        actor: identity.actor.as_ref().map(name),
+        strategy: &session.strategy,
+        etag: session.etag(),
+        claims: Some(&identity.claims),
+        attributes: Some(&session.attributes),
+        scopes: Some(&identity.scopes),
+        all_scopes: identity.all_scopes,
+        truncated: false,
+    };
+    for leave_out in [
+        |shown: &mut Shown<'_>| shown.attributes = None,
+        |shown: &mut Shown<'_>| shown.claims = None,
+        |shown: &mut Shown<'_>| shown.scopes = None,
+    ] {
+        if let Some(encoded) = shown.encoded(MAX_SESSION_BYTES) {
             return encoded;
         }
-        if let Some(fields) = fields.as_object_mut() {
-            fields.remove(left_out);
-            fields.insert("truncated".to_owned(), Value::Bool(true));
-        }
+        leave_out(&mut shown);
+        shown.truncated = true;
     }
-    URL_SAFE_NO_PAD.encode(fields.to_string())
+    shown.encoded(usize::MAX).unwrap_or_default()
 }
 
 #[cfg(test)]

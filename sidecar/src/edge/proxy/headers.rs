@@ -6,9 +6,14 @@ use auth_core::{decision_point::WireProfile, wire::CredentialSource};
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
 use super::call::Client;
-use crate::edge::http::{forwarded, identity, overrides::is_override};
+use crate::edge::http::{
+    forwarded, identity,
+    overrides::{is_override, reads_as},
+};
 
 const VIA: HeaderValue = HeaderValue::from_static("1.1 sidegate");
+/// How many fields may be added: what is known of the origin, who calls, an assertion, an upgrade.
+const ADDED: usize = 16;
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Fields that speak of one connection, beside those that `Connection` names.
@@ -38,18 +43,13 @@ fn connection_names(headers: &HeaderMap) -> Vec<HeaderName> {
 
 /// What a client says of where it comes from, under whatever spelling an app might read.
 fn is_forwarding(name: &HeaderName) -> bool {
-    let plain: String = name
-        .as_str()
-        .chars()
-        .map(|mark| {
-            if mark.is_ascii_alphanumeric() {
-                mark
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    plain.starts_with("x-forwarded-") || matches!(&*plain, "forwarded" | "x-real-ip" | "via")
+    const FAMILY: &str = "x-forwarded-";
+    let name = name.as_str();
+    let start = name.get(..FAMILY.len()).unwrap_or_default();
+    reads_as(start, FAMILY)
+        || ["forwarded", "x-real-ip", "via"]
+            .iter()
+            .any(|known| reads_as(name, known))
 }
 
 /// What the app receives of a client's header.
@@ -67,7 +67,7 @@ impl Onward<'_> {
     /// The header for the app, without what identifies the caller: that is ours to add.
     pub(super) fn headers(&self, received: &HeaderMap) -> HeaderMap {
         let listed = connection_names(received);
-        let mut sent = HeaderMap::with_capacity(received.len() + 10);
+        let mut sent = HeaderMap::with_capacity(received.len() + ADDED);
         for (name, value) in received {
             let is_dropped = is_hop_by_hop(name)
                 || listed.contains(name)
@@ -132,36 +132,43 @@ impl Onward<'_> {
         })
     }
 
+    /// What a believed proxy says by this header, in one line.
+    fn said(&self, name: &HeaderName, received: &HeaderMap) -> Option<String> {
+        if !self.client.is_proxied {
+            return None;
+        }
+        let values = received.get_all(name).iter();
+        let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
     /// Where the request comes from, by what we know ourselves and what believed proxies say.
     fn add_origin(&self, received: &HeaderMap, sent: &mut HeaderMap) {
-        let mut set = |name: HeaderName, value: &str| {
-            if let Ok(value) = HeaderValue::from_str(value) {
+        let peer = self.client.peer.map(|peer| peer.to_string());
+        let way = match (self.said(&forwarded::FOR, received), peer.as_deref()) {
+            (Some(said), Some(peer)) => Some(format!("{said}, {peer}")),
+            (said, peer) => said.or(peer.map(str::to_owned)),
+        };
+        let address = match self.client.address == self.client.peer {
+            true => peer,
+            false => self.client.address.as_ref().map(IpAddr::to_string),
+        };
+        let proto = self.said(&forwarded::PROTO, received);
+        let host = self.said(&forwarded::HOST, received);
+        let scheme = if self.client.is_tls { "https" } else { "http" };
+        for (name, value) in [
+            (forwarded::FOR, way.as_deref()),
+            (REAL_IP, address.as_deref()),
+            (forwarded::PROTO, Some(proto.as_deref().unwrap_or(scheme))),
+            (
+                forwarded::HOST,
+                Some(host.as_deref().unwrap_or(self.authority)),
+            ),
+        ] {
+            if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
                 sent.insert(name, value);
             }
-        };
-        let peer = self.client.peer.map(|peer| peer.to_string());
-        let said = |name: HeaderName| {
-            let values = received.get_all(name).iter();
-            let values: Vec<_> = values.filter_map(|value| value.to_str().ok()).collect();
-            (self.client.is_proxied && !values.is_empty()).then(|| values.join(", "))
-        };
-        let scheme = if self.client.is_tls { "https" } else { "http" };
-        let way = [said(forwarded::FOR), peer];
-        let way: Vec<_> = way.into_iter().flatten().collect();
-        if !way.is_empty() {
-            set(forwarded::FOR, &way.join(", "));
         }
-        if let Some(address) = self.client.address.as_ref().map(IpAddr::to_string) {
-            set(REAL_IP, &address);
-        }
-        set(
-            forwarded::PROTO,
-            said(forwarded::PROTO).as_deref().unwrap_or(scheme),
-        );
-        set(
-            forwarded::HOST,
-            said(forwarded::HOST).as_deref().unwrap_or(self.authority),
-        );
         sent.insert(header::VIA, VIA);
     }
 }

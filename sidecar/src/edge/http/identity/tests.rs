@@ -5,6 +5,8 @@ use auth_core::{
     session::{Identity, JsonObject},
 };
 
+use serde_json::{Value, json};
+
 use super::*;
 
 fn session_with(principal: &str, claims: JsonObject, attributes: JsonObject) -> Session {
