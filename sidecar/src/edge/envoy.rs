@@ -6,7 +6,7 @@
 //! (a refusal with status 503): an error would let the request pass where Envoy is told
 //! `failure_mode_allow`. Only where the configuration asks for it is an undetermined answer an error.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use auth_core::{
     caller::{Caller, Grant},
@@ -122,7 +122,8 @@ impl<D: DecisionPoint> EnvoyEdge<D> {
             let refusal = Refusal::new(StatusCode::FORBIDDEN, status.message());
             return refused(client, &refusal);
         }
-        let decided = self.decide(asked.call, asked.body, &profile);
+        // Pinned where it is: a decision on its way is large, and is not to be moved about.
+        let decided = pin!(self.decide(asked.call, asked.body, &profile));
         match deadline.answer(decided).await {
             Ok(answer) => self.render(client, &asked.named.hold(answer, &profile), asked.remove),
             Err(_) => self.failed(client),
@@ -136,7 +137,8 @@ impl<D: DecisionPoint> EnvoyEdge<D> {
         match again {
             Some((body, call)) if answer.reason.code == ReasonCode::DataNeeded => {
                 let call = body.give(call, &answer, profile);
-                self.point.authorize(&self.caller, call).await
+                // Boxed, so that what is seldom needed takes no room in every request.
+                Box::pin(self.point.authorize(&self.caller, call)).await
             }
             _ => answer,
         }

@@ -9,7 +9,7 @@ use std::{
     convert::Infallible,
     future::Future,
     net::{IpAddr, SocketAddr},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
@@ -26,7 +26,7 @@ use auth_core::{
     wire::{Call, WireKind},
 };
 use axum::{body::Body as ResponseBody, extract::ConnectInfo};
-use http::{Method, Request, Response, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, header, request::Parts};
 use tonic::{body::Body, metadata::MetadataMap};
 
 use self::{
@@ -205,18 +205,14 @@ impl<D: DecisionPoint> Proxy<D> {
         };
         let authority = call.authority.clone();
         let again = call.data_pending.then(|| call.clone());
-        let mut answer = self.ask(call).await;
-        let mut body = body;
-        if let Some(call) = again
-            && answer.reason.code == ReasonCode::DataNeeded
-        {
-            let read = body::read(call, &answer, &profile, &request.headers, body);
-            let read = tokio::time::timeout(self.settings.timeout, read).await;
-            let late = || Refusal::late("the body did not come in time");
-            let (call, whole) = read.map_err(|_| late())??;
-            body = whole;
-            answer = self.ask(call).await;
-        }
+        let answer = self.ask(call).await;
+        let (answer, body) = match again {
+            // Boxed, so that what is seldom needed takes no room in every request.
+            Some(call) if answer.reason.code == ReasonCode::DataNeeded => {
+                Box::pin(self.ask_again(call, &answer, &profile, &request.headers, body)).await?
+            }
+            _ => (answer, body),
+        };
         Ok(Asked {
             answer,
             authority,
@@ -226,9 +222,26 @@ impl<D: DecisionPoint> Proxy<D> {
         })
     }
 
+    /// Reads the body that a decision waits for, and asks with it.
+    async fn ask_again(
+        &self,
+        call: Call,
+        answer: &Answer,
+        profile: &WireProfile,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Answer, Body), Refusal> {
+        let read = body::read(call, answer, profile, headers, body);
+        let read = tokio::time::timeout(self.settings.timeout, read).await;
+        let late = || Refusal::late("the body did not come in time");
+        let (call, whole) = read.map_err(|_| late())??;
+        Ok((self.ask(call).await, whole))
+    }
+
     async fn ask(&self, call: Call) -> Answer {
         let deadline = Deadline::of(&MetadataMap::new(), DEFAULT_MAX);
-        let answer = self.point.authorize(&self.settings.caller, call);
+        // Pinned where it is: a decision on its way is large, and is not to be moved about.
+        let answer = pin!(self.point.authorize(&self.settings.caller, call));
         let answer = deadline.answer(answer).await;
         answer.unwrap_or_else(|_| super::deadline::too_late())
     }

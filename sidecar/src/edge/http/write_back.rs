@@ -274,7 +274,9 @@ pub async fn perform<D: DecisionPoint>(
     }
     let logs_out = matches!(change, Change::Clear(ClearScope::This | ClearScope::All));
     let call = answered.issued.cloned().unwrap_or_default();
-    let (updates, call) = apply(point, caller, call, change, answered.request_id).await?;
+    // Boxed, so that what is seldom needed takes no room in every request.
+    let applied = Box::pin(apply(point, caller, call, change, answered.request_id));
+    let (updates, call) = applied.await?;
     Ok(Written {
         updates,
         logs_out,
