@@ -8,16 +8,14 @@ use auth_core::{
     caller::Grant, clock::Clock, decision_point::DecisionPoint, keys::Keyring, policy::settings,
 };
 use proto::envoy::{
-    FILE_DESCRIPTOR_SET,
-    service::{
-        auth::v3::authorization_server::AuthorizationServer,
-        ext_proc::v3::external_processor_server::ExternalProcessorServer,
-    },
+    FILE_DESCRIPTOR_SET, service::ext_proc::v3::external_processor_server::ExternalProcessorServer,
 };
-use tonic::service::Routes;
 use tonic_health::server::HealthReporter;
 
-use super::{Addresses, DATA_SOCKET_MODE, routes, timed::Timed};
+use super::{
+    Addresses, DATA_SOCKET_MODE,
+    routes::{self, GrpcRoutes},
+};
 use crate::{
     builder::StartError,
     edge::{
@@ -84,7 +82,7 @@ impl EdgeListeners {
 pub(super) struct Edges<D> {
     forward_auth: Option<axum::Router>,
     proxy: Option<proxy::Service<D>>,
-    envoy: Option<Timed<Routes>>,
+    envoy: Option<GrpcRoutes<EnvoyEdge<D>>>,
     /// The one that Envoy must prove to be.
     envoy_is: Option<Arc<str>>,
 }
@@ -126,15 +124,14 @@ impl<D: DecisionPoint> Edges<D> {
                 Arc::clone(caller),
                 settings.error_response,
             )?;
-            let service = AuthorizationServer::new(edge).max_decoding_message_size(MAX_CHECK_BYTES);
-            let mut routes = routes::common(health, FILE_DESCRIPTOR_SET)?.add_service(service);
+            let mut rest = routes::common(health, FILE_DESCRIPTOR_SET)?;
             // Without the grant there is nobody to write: Envoy is then told so, and withholds.
             if caller.may(Grant::SessionSelf) {
                 let (point, clock) = (Arc::clone(point), Arc::clone(clock));
                 let edge = ProcessEdge::new(point, clock, Arc::clone(caller), rhythm)?;
-                routes = routes.add_service(ExternalProcessorServer::new(edge));
+                rest = rest.add_service(ExternalProcessorServer::new(edge));
             }
-            edges.envoy = Some(routes::timed(routes));
+            edges.envoy = Some(GrpcRoutes::new(edge, MAX_CHECK_BYTES, rest));
             edges.envoy_is = settings.needs_certificate.then(|| Arc::clone(&caller.name));
         }
         Ok(edges)

@@ -3,23 +3,29 @@
 use std::{
     convert::Infallible,
     future::Future,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
 };
 
 use auth_core::decision_point::DecisionPoint;
-use http::{HeaderName, Request, Response};
+use http::{Extensions, HeaderName, Request, Response};
+use prost::Message;
 use proto::{
     admin::v1::admin_service_server::SERVICE_NAME as ADMIN,
-    envoy::service::auth::v3::authorization_server::SERVICE_NAME as ENVOY,
+    envoy::service::auth::v3::{
+        CheckRequest, CheckResponse,
+        authorization_server::{AuthorizationServer, SERVICE_NAME as ENVOY},
+    },
     v1::{
+        AuthorizeRequest, AuthorizeResponse,
         authorization_service_server::{AuthorizationServiceServer, SERVICE_NAME as AUTHORIZATION},
         session_service_server::SERVICE_NAME as SESSION,
         session_store_service_server::SERVICE_NAME as SESSION_STORE,
     },
 };
 use tonic::{
+    Status,
     body::Body,
     metadata::MetadataMap,
     service::{Routes, RoutesBuilder},
@@ -33,7 +39,11 @@ use tower::Service;
 use super::{timed::Timed, unary};
 use crate::{
     builder::StartError,
-    edge::{deadline::DEFAULT_MAX, grpc::AuthorizationEdge},
+    edge::{
+        deadline::{DEFAULT_MAX, Deadline},
+        envoy::EnvoyEdge,
+        grpc::AuthorizationEdge,
+    },
 };
 
 /// The services whose health can be asked for by name.
@@ -66,21 +76,90 @@ pub(super) fn timed(routes: Routes) -> Timed<Routes> {
 
 /// How messages are compressed, where they are; we do not read such ones, and tonic says so.
 static ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-/// The method that is called most.
-const AUTHORIZE: &str = "/sidegate.v1.AuthorizationService/Authorize";
 
-/// Decisions first, without the general router, which costs as much as a small decision.
+type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+/// A service with one method that is called far more than all else.
+pub(super) trait Frequent: Send + Sync + 'static {
+    /// The service.
+    const SERVICE: &'static str;
+    /// The path of the method.
+    const PATH: &'static str;
+    /// What is asked.
+    type Question: Message + Default;
+    /// What is answered.
+    type Answer: Message;
+
+    /// Answers one question.
+    fn answer(
+        &self,
+        metadata: &MetadataMap,
+        extensions: &Extensions,
+        question: Self::Question,
+    ) -> impl Future<Output = Result<Self::Answer, Status>> + Send;
+
+    /// The whole service as tonic makes it, for messages of at most `max_message` bytes. Boxed, so
+    /// that what is seldom needed takes no room in every request.
+    fn by_tonic(self: Arc<Self>, max_message: usize, request: Request<Body>) -> Answering;
+}
+
+impl<D: DecisionPoint> Frequent for AuthorizationEdge<D> {
+    const SERVICE: &'static str = AUTHORIZATION;
+    const PATH: &'static str = "/sidegate.v1.AuthorizationService/Authorize";
+    type Question = AuthorizeRequest;
+    type Answer = AuthorizeResponse;
+
+    async fn answer(
+        &self,
+        metadata: &MetadataMap,
+        extensions: &Extensions,
+        question: AuthorizeRequest,
+    ) -> Result<AuthorizeResponse, Status> {
+        let asked = self.asked(metadata, extensions, question)?;
+        AuthorizationEdge::answer(self, asked).await
+    }
+
+    fn by_tonic(self: Arc<Self>, max_message: usize, request: Request<Body>) -> Answering {
+        AuthorizationServiceServer::from_arc(self)
+            .max_decoding_message_size(max_message)
+            .call(request)
+    }
+}
+
+impl<D: DecisionPoint> Frequent for EnvoyEdge<D> {
+    const SERVICE: &'static str = ENVOY;
+    const PATH: &'static str = "/envoy.service.auth.v3.Authorization/Check";
+    type Question = CheckRequest;
+    type Answer = CheckResponse;
+
+    async fn answer(
+        &self,
+        metadata: &MetadataMap,
+        _: &Extensions,
+        question: CheckRequest,
+    ) -> Result<CheckResponse, Status> {
+        Ok(EnvoyEdge::answer(self, metadata, question).await)
+    }
+
+    fn by_tonic(self: Arc<Self>, max_message: usize, request: Request<Body>) -> Answering {
+        AuthorizationServer::from_arc(self)
+            .max_decoding_message_size(max_message)
+            .call(request)
+    }
+}
+
+/// One method first, without the general router, which costs as much as a small decision.
 #[derive(Debug)]
-pub(super) struct GrpcRoutes<D> {
-    edge: Arc<AuthorizationEdge<D>>,
+pub(super) struct GrpcRoutes<E> {
+    edge: Arc<E>,
     max_message: usize,
     /// Shared, since every request has a clone.
     rest: Arc<Timed<Routes>>,
 }
 
-impl<D: DecisionPoint> GrpcRoutes<D> {
-    /// Decisions by this edge, for messages of at most `max_message` bytes, and the rest.
-    pub(super) fn new(edge: AuthorizationEdge<D>, max_message: usize, rest: Routes) -> Self {
+impl<E: Frequent> GrpcRoutes<E> {
+    /// Answers by this edge, for messages of at most `max_message` bytes, and the rest.
+    pub(super) fn new(edge: E, max_message: usize, rest: Routes) -> Self {
         Self {
             edge: Arc::new(edge),
             max_message,
@@ -88,50 +167,39 @@ impl<D: DecisionPoint> GrpcRoutes<D> {
         }
     }
 
-    /// Decides where the request is one small message, and leaves all else to tonic.
-    fn authorize(&self, request: Request<Body>) -> Answering {
+    /// Answers where the request is one small message, and leaves all else to tonic.
+    fn answer(&self, request: Request<Body>) -> Answering {
         let (edge, max) = (Arc::clone(&self.edge), self.max_message);
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let message = match parts.headers.contains_key(&ENCODING) {
-                false => unary::whole(body, max).await,
-                true => Err(body),
+                false => {
+                    let come = Deadline::of(&MetadataMap::new(), DEFAULT_MAX);
+                    come.result(pin!(unary::whole(body, max))).await
+                }
+                true => Ok(Err(body)),
             };
             match message {
-                Ok(message) => {
+                Err(late) => Ok(late.into_http()),
+                Ok(Ok(message)) => {
                     let metadata = MetadataMap::from_headers(std::mem::take(&mut parts.headers));
-                    let answer = match edge.asked(&metadata, &parts.extensions, message) {
-                        Ok(asked) => edge.answer(asked).await,
-                        Err(status) => Err(status),
-                    };
-                    Ok(unary::answer(answer))
+                    let answer = edge.answer(&metadata, &parts.extensions, message);
+                    Ok(unary::answer(answer.await))
                 }
-                Err(body) => by_tonic(edge, max, Request::from_parts(parts, body)).await,
+                Ok(Err(body)) => edge.by_tonic(max, Request::from_parts(parts, body)).await,
             }
         })
     }
+
+    /// Whether a path is one of the service's.
+    fn is_of_service(path: &str) -> bool {
+        path.strip_prefix('/')
+            .and_then(|path| path.strip_prefix(E::SERVICE))
+            .is_some_and(|rest| rest.starts_with('/'))
+    }
 }
 
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-/// The service as tonic makes it.
-fn service<D: DecisionPoint>(
-    edge: Arc<AuthorizationEdge<D>>,
-    max_message: usize,
-) -> AuthorizationServiceServer<AuthorizationEdge<D>> {
-    AuthorizationServiceServer::from_arc(edge).max_decoding_message_size(max_message)
-}
-
-/// Boxed, so that what is seldom needed takes no room in every request.
-fn by_tonic<D: DecisionPoint>(
-    edge: Arc<AuthorizationEdge<D>>,
-    max_message: usize,
-    request: Request<Body>,
-) -> Answering {
-    service(edge, max_message).call(request)
-}
-
-impl<D> Clone for GrpcRoutes<D> {
+impl<E> Clone for GrpcRoutes<E> {
     fn clone(&self) -> Self {
         Self {
             edge: Arc::clone(&self.edge),
@@ -141,14 +209,7 @@ impl<D> Clone for GrpcRoutes<D> {
     }
 }
 
-/// Whether a path is one of the decision service's.
-fn is_authorization(path: &str) -> bool {
-    path.strip_prefix('/')
-        .and_then(|path| path.strip_prefix(AUTHORIZATION))
-        .is_some_and(|rest| rest.starts_with('/'))
-}
-
-impl<D: DecisionPoint> Service<Request<Body>> for GrpcRoutes<D> {
+impl<E: Frequent> Service<Request<Body>> for GrpcRoutes<E> {
     type Response = Response<Body>;
     type Error = Infallible;
     type Future = Answering;
@@ -158,12 +219,13 @@ impl<D: DecisionPoint> Service<Request<Body>> for GrpcRoutes<D> {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match request.uri().path() {
-            AUTHORIZE => self.authorize(request),
-            path if is_authorization(path) => {
-                by_tonic(Arc::clone(&self.edge), self.max_message, request)
-            }
-            _ => Timed::clone(&self.rest).call(request),
+        let path = request.uri().path();
+        if path == E::PATH {
+            return self.answer(request);
+        }
+        match Self::is_of_service(path) {
+            true => Arc::clone(&self.edge).by_tonic(self.max_message, request),
+            false => Timed::clone(&self.rest).call(request),
         }
     }
 }

@@ -35,7 +35,10 @@ const MAX_MESSAGE_BYTES: usize = 256 * 1024;
 
 impl Bound {
     /// What a data socket serves over gRPC.
-    pub(super) fn grpc_routes(&self, running: &Running) -> Result<GrpcRoutes<Engine>, StartError> {
+    pub(super) fn grpc_routes(
+        &self,
+        running: &Running,
+    ) -> Result<GrpcRoutes<AuthorizationEdge<Engine>>, StartError> {
         let engine = &self.parts.engine;
         let authorization = AuthorizationEdge::new(engine.clone());
         let session = SessionServiceServer::new(SessionEdge::new(engine.clone()))
