@@ -17,7 +17,7 @@ use http::{Request, Response, Uri, uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper_util::{
-    client::legacy::{Client, Error as ClientError, connect::HttpConnector},
+    client::legacy::{Client, Error as ClientError, ResponseFuture, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time::Instant;
@@ -42,7 +42,6 @@ thread_local! {
 /// A body on its way to the app, whose progress is seen.
 type Sent = Watched<Body>;
 
-#[derive(Clone)]
 struct Clients {
     http1: Client<HttpConnector, Sent>,
     http2: Client<HttpConnector, Sent>,
@@ -105,10 +104,13 @@ impl Upstream {
         })
     }
 
-    fn clients(&self) -> Clients {
+    fn request(&self, request: Request<Sent>, is_grpc: bool) -> ResponseFuture {
         CLIENTS.with_borrow_mut(|clients| {
-            let client = clients.entry(self.number).or_insert_with(Clients::new);
-            client.clone()
+            let clients = clients.entry(self.number).or_insert_with(Clients::new);
+            match is_grpc {
+                true => clients.http2.request(request),
+                false => clients.http1.request(request),
+            }
         })
     }
 
@@ -138,13 +140,7 @@ impl Upstream {
             body,
             progress: Arc::clone(&progress),
         });
-        let clients = self.clients();
-        let client = if is_grpc {
-            &clients.http2
-        } else {
-            &clients.http1
-        };
-        let mut answer = std::pin::pin!(client.request(request));
+        let mut answer = std::pin::pin!(self.request(request, is_grpc));
         loop {
             let limit = progress.last() + self.timeout;
             match tokio::time::timeout_at(limit, answer.as_mut()).await {
