@@ -1,13 +1,13 @@
 //! An app, and a sidecar with its proxy in front of it.
 
-use std::net::SocketAddr;
+use std::{io::Write as _, net::SocketAddr, os::unix::fs::OpenOptionsExt as _, sync::Arc};
 
-use auth_core::policy::settings::Address;
+use auth_core::{clock::ManualClock, policy::settings::Address};
 use harness::{
     raw::{self, Answer},
     recorder::{App, Reply, Request},
 };
-use sidecar::{Sidecar, edge::lasting::Rhythm};
+use sidecar::{Sidecar, SidecarBuilder, edge::lasting::Rhythm};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -21,6 +21,8 @@ listen:
 store: { memory: {} }
 callers:
   edge: { uid: 4711, may: [ authorize, session.self, peer.assert ], sign_in: [ local ], claims: [ role ] }
+  another: { token_file: ./another.token, may: [ authorize, session.self ], sign_in: [ local ] }
+  elsewhere: { token_file: ./elsewhere.token, tenant: t2, may: [ authorize, session.self ], sign_in: [ local ] }
 strategies:
   - bearer: { opaque: true }
   - peer: { as: session }
@@ -35,10 +37,10 @@ checks:
   is_short: size(data.note) < 4
   is_few: data.count < 10 && data.gift
 operations:
-  login: { session: optional, writes: sign_in, http: POST /login }
-  theme: { writes: attributes, http: POST /theme }
-  logout: { http: POST /logout }
-  me: { http: GET /me }
+  login: { session: optional, writes: sign_in, http: POST /login, grpc: shop.Users/Login }
+  theme: { writes: attributes, http: POST /theme, grpc: shop.Users/Theme }
+  logout: { http: POST /logout, grpc: shop.Users/Logout }
+  me: { http: GET /me, grpc: shop.Users/Me }
   public: { session: optional, http: [ "GET /public/**", "HEAD /public/**", "POST /public/**" ] }
   admin: { require: is_admin, http: "GET /admin/**" }
   buy: { session: none, grpc: shop.Books/Buy }
@@ -46,10 +48,24 @@ operations:
   order: { session: none, require: is_few, data: { count: { type: int }, gift: { type: bool } }, http: POST /order }
 "#;
 
+/// What the callers `another` and `elsewhere` present, by the files that the policy names.
+pub(crate) const TOKENS: [(&str, &str); 2] = [
+    (
+        "another.token",
+        "1123456789abcdef0123456789abcdef0123456789abcdef",
+    ),
+    (
+        "elsewhere.token",
+        "2123456789abcdef0123456789abcdef0123456789abcdef",
+    ),
+];
+
 /// All of it, running.
 pub(crate) struct Scene {
     pub(crate) app: App,
     pub(crate) proxy: SocketAddr,
+    /// Where callers ask in JSON.
+    pub(crate) json: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     _running: JoinHandle<()>,
     _folder: TempDir,
@@ -77,19 +93,28 @@ impl Scene {
     pub(crate) async fn in_rhythm(rhythm: Rhythm) -> Self {
         let app = App::start(|_| ok()).await;
         let upstream = app.address();
-        Self::built(app, upstream, ["timeout: 60s", ""], rhythm).await
+        let set = |sidecar: SidecarBuilder| sidecar.rhythm(rhythm);
+        Self::built(app, upstream, ["timeout: 60s", ""], set).await
+    }
+
+    /// The same, whose time is that of this clock.
+    pub(crate) async fn at(clock: Arc<ManualClock>) -> Self {
+        let app = App::start(|_| ok()).await;
+        let upstream = app.address();
+        let set = |sidecar: SidecarBuilder| sidecar.clock(clock);
+        Self::built(app, upstream, ["timeout: 60s", ""], set).await
     }
 
     /// The same, with these further keys of the cookie, after a comma.
     pub(crate) async fn of(app: App, upstream: SocketAddr, more: &str, cookie: &str) -> Self {
-        Self::built(app, upstream, [more, cookie], Rhythm::default()).await
+        Self::built(app, upstream, [more, cookie], |sidecar| sidecar).await
     }
 
     async fn built(
         app: App,
         upstream: SocketAddr,
         [more, cookie]: [&str; 2],
-        rhythm: Rhythm,
+        set: impl FnOnce(SidecarBuilder) -> SidecarBuilder,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let policy = POLICY
@@ -98,9 +123,18 @@ impl Scene {
             .replace("COOKIE", cookie);
         let path = folder.path().join("sidegate.yaml");
         std::fs::write(&path, policy).unwrap();
-        let bound = Sidecar::builder(path).rhythm(rhythm).bind().await.unwrap();
-        let Some(Address::Tcp(proxy)) = bound.addresses.proxy.clone() else {
-            panic!("a TCP address was asked for");
+        for (name, token) in TOKENS {
+            let mut options = std::fs::OpenOptions::new();
+            let options = options.create(true).write(true).mode(0o600);
+            let mut file = options.open(folder.path().join(name)).unwrap();
+            file.write_all(token.as_bytes()).unwrap();
+        }
+        let bound = set(Sidecar::builder(path)).bind().await.unwrap();
+        let (Some(Address::Tcp(proxy)), Some(Address::Tcp(json))) = (
+            bound.addresses.proxy.clone(),
+            bound.addresses.http.first().cloned(),
+        ) else {
+            panic!("TCP addresses were asked for");
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
@@ -112,6 +146,7 @@ impl Scene {
         Self {
             app,
             proxy,
+            json,
             stop: Some(stop),
             _running: running,
             _folder: folder,
