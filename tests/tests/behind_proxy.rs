@@ -13,6 +13,8 @@ mod attack;
 mod browser;
 #[path = "behind_proxy/ended.rs"]
 mod ended;
+#[path = "behind_proxy/grpc.rs"]
+mod grpc;
 #[path = "behind_proxy/handles.rs"]
 mod handles;
 #[path = "behind_proxy/hostile.rs"]

@@ -47,6 +47,7 @@ mod body;
 mod call;
 mod headers;
 mod response;
+mod trailing;
 mod tunnel;
 mod upstream;
 
@@ -174,7 +175,10 @@ impl<D: DecisionPoint> Proxy<D> {
                     Err(closed) => *closed,
                 }
             }
-            Ok(answer) => self.respond(&asked.answer, answer).await,
+            Ok(answer) => {
+                self.respond(&asked.answer, answer, kind == WireKind::Grpc)
+                    .await
+            }
             Err(error) => self.no_answer(&error, &parts),
         }
     }

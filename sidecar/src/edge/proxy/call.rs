@@ -166,7 +166,8 @@ pub(super) fn call(
         peer: client.peer(),
         attributes: extract::attributes(headers, profile)?,
         deliverable: Deliverable {
-            cookie: true,
+            // What speaks gRPC keeps cookies only if it sends some.
+            cookie: kind != WireKind::Grpc || headers.contains_key(header::COOKIE),
             token: true,
             connection: false,
         },

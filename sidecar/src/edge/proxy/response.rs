@@ -5,10 +5,14 @@ use std::sync::Arc;
 use auth_core::{decision::Answer, decision_point::DecisionPoint, wire_update::WireUpdate};
 use axum::body::Body;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use http_body::Frame;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use super::{Proxy, headers};
+use super::{
+    Proxy, headers,
+    trailing::{self, Trailing, Writing},
+};
 use crate::edge::{
     http::{
         identity, problem,
@@ -26,9 +30,14 @@ impl<D: DecisionPoint> Proxy<D> {
         &self,
         answer: &Answer,
         response: Response<Incoming>,
+        is_grpc: bool,
     ) -> Response<Body> {
         let (parts, body) = response.into_parts();
-        let written = match self.write_back(answer, parts.status, &parts.headers).await {
+        let written = match is_grpc {
+            true => self.write_back_of_grpc(answer, &parts.headers).await,
+            false => self.write_back(answer, parts.status, &parts.headers).await,
+        };
+        let written = match written {
             Ok(written) => written,
             Err(closed) => return *closed,
         };
@@ -40,15 +49,15 @@ impl<D: DecisionPoint> Proxy<D> {
             tracing::error!("an update cannot be delivered");
             return problem::failed();
         }
-        let body = body.map_frame(|mut frame| {
-            if let Some(trailers) = frame.trailers_mut() {
-                strip(trailers);
-            }
-            frame
-        });
         let lasted = self.lasted(answer, &written);
         let start = lasted.map(|lasted| move || lasted.watch());
-        let mut response = Response::new(Body::new(Lasting::new(body, start)));
+        let body = Lasting::new(body, start);
+        let ends = trailing::failed(&parts.headers).is_some();
+        let body = match is_grpc && !ends {
+            true => Body::new(Trailing::new(body, self.writing(answer))),
+            false => Body::new(body.map_frame(without_ours)),
+        };
+        let mut response = Response::new(body);
         *response.status_mut() = parts.status;
         *response.headers_mut() = headers;
         response
@@ -70,7 +79,42 @@ impl<D: DecisionPoint> Proxy<D> {
         };
         let (point, caller) = (&*self.point, &self.settings.caller);
         let written = write_back::perform(point, caller, &answered, self.clock.now()).await;
-        written.map_err(|error| self.not_written(answer, &error))
+        written.map_err(|error| self.not_written(answer, error))
+    }
+
+    /// The same of a gRPC app, which writes where it says whether it failed: in its trailers, and in
+    /// its header only if there is nothing else.
+    async fn write_back_of_grpc(
+        &self,
+        answer: &Answer,
+        headers: &HeaderMap,
+    ) -> Result<Written, Box<Response<Body>>> {
+        let ends = trailing::failed(headers);
+        if !write_back::asks(headers) {
+            return Ok(Written::default());
+        }
+        let status = match ends {
+            Some(true) => StatusCode::INTERNAL_SERVER_ERROR,
+            Some(false) => StatusCode::OK,
+            None => {
+                Refused::Early.log(&answer.decision_id, answer.operation.as_deref());
+                return Err(Box::new(unavailable()));
+            }
+        };
+        let written = self.write_back(answer, status, headers).await;
+        written.map_err(|_| Box::new(unavailable()))
+    }
+
+    /// What the trailers of an answer are written on behalf of.
+    fn writing(&self, answer: &Answer) -> Writing<D> {
+        Writing {
+            point: Arc::clone(&self.point),
+            caller: Arc::clone(&self.settings.caller),
+            clock: Arc::clone(&self.clock),
+            call: answer.call.clone(),
+            decision_id: answer.decision_id.clone(),
+            operation: answer.operation.clone(),
+        }
     }
 
     /// What must end with the session of an allowed call, as it is now; `None` where there is none.
@@ -85,15 +129,40 @@ impl<D: DecisionPoint> Proxy<D> {
         })
     }
 
-    fn not_written(&self, answer: &Answer, error: &WriteError) -> Box<Response<Body>> {
-        tracing::warn!(
-            decision_id = answer.decision_id,
-            operation = answer.operation.as_deref(),
-            %error,
-            "the app's change of the session was refused, and its answer withheld"
-        );
+    fn not_written(&self, answer: &Answer, error: WriteError) -> Box<Response<Body>> {
+        Refused::Error(error).log(&answer.decision_id, answer.operation.as_deref());
         Box::new(problem::failed())
     }
+}
+
+/// Why the client gets nothing of an app's answer, or not its status.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refused {
+    #[error(transparent)]
+    Error(#[from] WriteError),
+    #[error("a gRPC app writes in its trailers, and not in its header")]
+    Early,
+    #[error("it took too long")]
+    Late,
+    #[error("an update cannot be delivered")]
+    Undelivered,
+}
+
+impl Refused {
+    pub(super) fn log(&self, decision_id: &str, operation: Option<&str>) {
+        tracing::warn!(
+            decision_id,
+            operation,
+            error = %self,
+            "the app's change of the session was refused, and its answer withheld"
+        );
+    }
+}
+
+/// In the place of an answer of gRPC.
+fn unavailable() -> Response<Body> {
+    let problem = "undetermined: the session could not be written";
+    problem::gateway(StatusCode::SERVICE_UNAVAILABLE, problem, true)
 }
 
 /// Writes updates into the header: those of the decision, unless what was written since takes
@@ -104,16 +173,7 @@ pub(super) fn deliver(answer: &Answer, written: &Written, headers: &mut HeaderMa
     let mut hands_out = false;
     for update in updates.chain(&written.updates) {
         hands_out = true;
-        let delivered = match update {
-            WireUpdate::IssueToken { token, .. } => {
-                HeaderValue::try_from(token).is_ok_and(|mut token| {
-                    token.set_sensitive(true);
-                    headers.insert(TOKEN, token);
-                    true
-                })
-            }
-            other => problem::deliver(other, headers),
-        };
+        let delivered = deliver_one(update, headers);
         if !delivered {
             return false;
         }
@@ -129,6 +189,20 @@ pub(super) fn deliver(answer: &Answer, written: &Written, headers: &mut HeaderMa
     true
 }
 
+/// Writes one update; whether it could be.
+pub(super) fn deliver_one(update: &WireUpdate, headers: &mut HeaderMap) -> bool {
+    match update {
+        WireUpdate::IssueToken { token, .. } => {
+            HeaderValue::try_from(token).is_ok_and(|mut token| {
+                token.set_sensitive(true);
+                headers.insert(TOKEN, token);
+                true
+            })
+        }
+        other => problem::deliver(other, headers),
+    }
+}
+
 fn cookie(update: &WireUpdate) -> Option<&str> {
     match update {
         WireUpdate::SetCookie { name, .. } | WireUpdate::ExpireCookie { name, .. } => Some(name),
@@ -136,8 +210,16 @@ fn cookie(update: &WireUpdate) -> Option<&str> {
     }
 }
 
+/// A frame without what is ours.
+fn without_ours<T>(mut frame: Frame<T>) -> Frame<T> {
+    if let Some(trailers) = frame.trailers_mut() {
+        strip(trailers);
+    }
+    frame
+}
+
 /// Removes what is ours from trailers.
-fn strip(trailers: &mut HeaderMap) {
+pub(super) fn strip(trailers: &mut HeaderMap) {
     let ours: Vec<_> = trailers
         .keys()
         .filter(|name| identity::is_ours(name.as_str()))
