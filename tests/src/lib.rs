@@ -3,6 +3,7 @@
 //! - [`cases`]: the form of the case files in `tests/cases`.
 //! - [`world`]: what a file of cases takes for granted: policy, databases, sessions, clock.
 //! - [`front`]: the ways to ask, each of which must answer every case alike (R19).
+//! - [`grpc_app`]: a gRPC app that writes the session, and its client.
 //! - [`hostile`]: the hostile requests of `sidegate proxy attack`, for the edges of the tests.
 //! - [`story`]: running a case against a front.
 //! - [`real`]: programs of others that `tests/run` installs, and how they are started.
@@ -22,6 +23,7 @@
 pub mod cases;
 pub mod failing_store;
 pub mod front;
+pub mod grpc_app;
 pub mod hostile;
 pub mod real;
 pub mod recorder;

@@ -16,6 +16,8 @@ mod certificates;
 mod closed;
 #[path = "behind_envoy/ended.rs"]
 mod ended;
+#[path = "behind_envoy/grpc.rs"]
+mod grpc;
 #[path = "behind_envoy/hostile.rs"]
 mod hostile;
 #[path = "behind_envoy/scene.rs"]

@@ -48,9 +48,9 @@ checks:
   never: session.subject == "nobody"
   is_admin: session.claims.role == "admin"
 operations:
-  login: { session: optional, writes: sign_in, http: POST /login }
+  login: { session: optional, writes: sign_in, http: POST /login, grpc: books.v1.Users/Login }
   theme: { writes: attributes, http: POST /theme }
-  logout: { http: POST /logout }
+  logout: { http: POST /logout, grpc: books.v1.Users/Logout }
   public: { session: optional, http: "GET /public/**" }
   admin: { require: is_admin, http: "GET /admin/**" }
   open: { session: none, tags: [ shelf, free ], http: GET /open }
@@ -84,6 +84,8 @@ pub(crate) struct Setup {
     pub(crate) asserts_peers: bool,
     /// What the route is said to be, as context extensions.
     pub(crate) extensions: Option<&'static str>,
+    /// Where the app is that speaks gRPC, if it does.
+    pub(crate) grpc: Option<SocketAddr>,
 }
 
 impl Default for Setup {
@@ -97,6 +99,7 @@ impl Default for Setup {
             tls: false,
             asserts_peers: false,
             extensions: None,
+            grpc: None,
         }
     }
 }
@@ -145,7 +148,7 @@ impl Scene {
             };
             bound.run(shutdown).await.unwrap();
         });
-        let upstream = app.address();
+        let upstream = setup.grpc.unwrap_or(app.address());
         let certificates = folder.path().display().to_string();
         let configuration = |place: &Place| {
             bootstrap(setup, place.http(), upstream, asks).replace("FOLDER", &certificates)
@@ -236,6 +239,7 @@ fn bootstrap(setup: Setup, port: u16, app: SocketAddr, sidecar: SocketAddr) -> S
     let tls = if setup.tls { TLS } else { "" };
     BOOTSTRAP
         .replace("TLS", tls)
+        .replace("GRPC", setup.grpc.map_or("", |_| GRPC))
         .replace("STRIP", strip)
         .replace("PROCESS", process)
         .replace("NAMED", &named)
@@ -275,6 +279,11 @@ const PROCESS: &str = r#"- name: envoy.filters.http.ext_proc
               message_timeout: 5s
               processing_mode: { request_header_mode: SEND, response_header_mode: SEND, response_trailer_mode: SEND }
               metadata_options: { forwarding_namespaces: { untyped: [ envoy.filters.http.ext_authz ] } }"#;
+
+const GRPC: &str = r#"typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: { http2_protocol_options: {} }"#;
 
 const NAMED: &str = r#"typed_per_filter_config:
                   envoy.filters.http.ext_authz:
@@ -320,6 +329,7 @@ static_resources:
       TLS
   clusters:
   - name: app
+    GRPC
     load_assignment:
       cluster_name: app
       endpoints: [ { lb_endpoints: [ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: APP_PORT } } } } ] } ]

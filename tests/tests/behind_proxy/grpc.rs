@@ -1,180 +1,37 @@
 //! What a gRPC app writes of the session, in trailing metadata (R11, R26).
 
-use std::sync::{Arc, Mutex};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use harness::{
+    grpc_app::{self, GrpcApp, Seen, Where},
+    recorder::App,
+};
 
-use bytes::Bytes;
-use harness::{raw, recorder::App};
-use http::{HeaderMap, Response};
-use tokio::net::{TcpListener, TcpStream};
+use crate::scene::Scene;
 
-use crate::{http2, scene::Scene};
-
-/// One message of gRPC, of no bytes.
-const MESSAGE: &[u8] = b"\0\0\0\0\0";
 const SIGN_IN: (&str, &str) = ("sidegate-session-set", r#"{"subject":"u1"}"#);
 
-/// What the app answers.
-#[derive(Clone, Copy, Debug)]
-enum Where {
-    /// In the trailers, as it should.
-    Trailers,
-    /// In a header that is all there is.
-    Only,
-    /// In the header, before it is known whether the app failed.
-    Header,
-}
-
-/// What the app does with a call.
-#[derive(Clone, Debug)]
-struct Plan {
-    at: Where,
-    status: &'static str,
-    change: Option<(&'static str, &'static str)>,
-    /// The handle that it echoes; `None` is that of the call.
-    echo: Option<&'static str>,
-}
-
-/// An app that speaks gRPC, and a client of it.
+/// An app that speaks gRPC, behind the proxy.
 struct Calls {
     scene: Scene,
-    plan: Arc<Mutex<Plan>>,
-    /// The header of the last call that reached the app.
-    reached: Arc<Mutex<HeaderMap>>,
-}
-
-fn fields(plan: &Plan, issued: &str) -> HeaderMap {
-    let mut fields = HeaderMap::new();
-    fields.insert("x-own", "1".parse().unwrap());
-    if let Some((name, value)) = plan.change {
-        fields.insert(name, value.parse().unwrap());
-        let echo = plan.echo.unwrap_or(issued);
-        fields.insert("sidegate-call", echo.parse().unwrap());
-    }
-    fields
-}
-
-async fn serve(stream: TcpStream, plan: Arc<Mutex<Plan>>, reached: Arc<Mutex<HeaderMap>>) {
-    let mut connection = h2::server::handshake(stream).await.unwrap();
-    while let Some(Ok((request, mut respond))) = connection.accept().await {
-        let issued = request.headers().get("sidegate-call");
-        let issued = issued.map_or("", |call| call.to_str().unwrap()).to_owned();
-        *reached.lock().unwrap() = request.headers().clone();
-        let plan = plan.lock().unwrap().clone();
-        let written = fields(&plan, &issued);
-        let head = Response::builder().header("content-type", "application/grpc");
-        let mut head = head.body(()).unwrap();
-        let mut trailers = HeaderMap::new();
-        match plan.at {
-            Where::Trailers => trailers.extend(written),
-            Where::Header => head.headers_mut().extend(written),
-            Where::Only => {
-                head.headers_mut().extend(written);
-                let status = plan.status.parse().unwrap();
-                head.headers_mut().insert("grpc-status", status);
-                respond.send_response(head, true).unwrap();
-                continue;
-            }
-        }
-        trailers.insert("grpc-status", plan.status.parse().unwrap());
-        let mut answer = respond.send_response(head, false).unwrap();
-        answer
-            .send_data(Bytes::from_static(MESSAGE), false)
-            .unwrap();
-        answer.send_trailers(trailers).unwrap();
-    }
-}
-
-/// What a client sees of a call.
-#[derive(Debug)]
-struct Seen {
-    head: HeaderMap,
-    /// Those, or the header where it is all there is.
-    trailers: HeaderMap,
-}
-
-/// Whether no client may see it. A refusal of ours names its outcome.
-fn is_ours(name: &str) -> bool {
-    name.starts_with("sidegate") && !matches!(name, "sidegate-token" | "sidegate-outcome")
-}
-
-impl Seen {
-    fn status(&self) -> &str {
-        self.trailers["grpc-status"].to_str().unwrap()
-    }
-
-    /// The token that was handed out.
-    fn token(&self) -> Option<String> {
-        let token = self.trailers.get("sidegate-token")?;
-        Some(token.to_str().unwrap().to_owned())
-    }
-
-    fn assert_nothing_of_ours(&self) {
-        let names = self.head.keys().chain(self.trailers.keys());
-        let ours: Vec<_> = names.filter(|name| is_ours(name.as_str())).collect();
-        assert!(ours.is_empty(), "{ours:?}");
-    }
+    app: GrpcApp,
 }
 
 impl Calls {
     async fn start() -> Self {
-        let plan = Arc::new(Mutex::new(Plan {
-            at: Where::Trailers,
-            status: "0",
-            change: None,
-            echo: None,
-        }));
-        let reached = Arc::default();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let upstream = listener.local_addr().unwrap();
-        let (plans, last) = (Arc::clone(&plan), Arc::clone(&reached));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&plans), Arc::clone(&last)));
-            }
-        });
-        let scene = Scene::before(App::ok().await, upstream, "timeout: 20s").await;
-        Self {
-            scene,
-            plan,
-            reached,
-        }
+        let app = GrpcApp::start().await;
+        let scene = Scene::before(App::ok().await, app.address, "timeout: 20s").await;
+        Self { scene, app }
     }
 
     fn plan(&self, at: Where, status: &'static str, change: Option<(&'static str, &'static str)>) {
-        let echo = None;
-        *self.plan.lock().unwrap() = Plan {
-            at,
-            status,
-            change,
-            echo,
-        };
+        self.app.plan(at, status, change);
     }
 
     /// Calls a method with this credential.
     async fn call(&self, method: &str, credential: Option<(&str, &str)>) -> Seen {
-        let asked = http2::request("POST", &format!("/shop.Users/{method}"))
-            .header("content-type", "application/grpc")
-            .header("te", "trailers");
-        let asked = credential
-            .into_iter()
-            .fold(asked, |asked, (name, value)| asked.header(name, value));
-        let sent = Some((MESSAGE, HeaderMap::new()));
-        let client = http2::connect(&self.scene).await;
-        let mut answer = http2::ask(client, asked.body(()).unwrap(), sent).await;
-        assert_eq!(answer.status(), 200);
-        let body = answer.body_mut();
-        while let Some(piece) = body.data().await {
-            drop(piece.unwrap());
-        }
-        let trailers = tokio::time::timeout(raw::DEADLINE, body.trailers()).await;
-        let head = answer.headers().clone();
-        let trailers = trailers.unwrap().unwrap();
-        let seen = Seen {
-            trailers: trailers.unwrap_or_else(|| head.clone()),
-            head,
-        };
-        seen.assert_nothing_of_ours();
-        seen
+        let headers: Vec<_> = credential.into_iter().collect();
+        let path = format!("/shop.Users/{method}");
+        grpc_app::call(self.scene.proxy, &path, &headers).await
     }
 
     /// Signs in; gives what to send from then on.
@@ -192,9 +49,9 @@ impl Calls {
     /// The status of a call by this token, and who the app is told it is.
     async fn who(&self, token: &str) -> (String, Option<String>) {
         self.plan(Where::Trailers, "0", None);
-        self.reached.lock().unwrap().clear();
+        self.app.reached.lock().unwrap().clear();
         let seen = self.call("Me", Some(("authorization", token))).await;
-        let reached = self.reached.lock().unwrap();
+        let reached = self.app.reached.lock().unwrap();
         let subject = reached.get("sidegate-subject");
         let subject = subject.map(|subject| subject.to_str().unwrap().to_owned());
         (seen.status().to_owned(), subject)
@@ -221,8 +78,7 @@ async fn r11_a_grpc_app_patches_and_logs_out_in_its_trailers() {
     let seen = calls.call("Theme", credential).await;
     assert_eq!((seen.status(), seen.token()), ("0", None));
     assert_eq!(calls.who(&token).await.0, "0");
-    let told = calls.reached.lock().unwrap()["sidegate-session"].clone();
-    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let told = calls.app.reached.lock().unwrap()["sidegate-session"].clone();
     let told = URL_SAFE_NO_PAD.decode(told).unwrap();
     let told: serde_json::Value = serde_json::from_slice(&told).unwrap();
     assert_eq!(told["attributes"]["theme"], "dark");
@@ -274,7 +130,7 @@ async fn r26_a_change_of_a_grpc_app_that_cannot_be_made_is_the_status_of_the_cal
         ("too early", Where::Header, "Login", SIGN_IN, None),
     ] {
         calls.plan(at, "0", Some(change));
-        calls.plan.lock().unwrap().echo = echo;
+        calls.app.plan.lock().unwrap().echo = echo;
         let seen = calls.call(method, credential).await;
         assert_eq!(
             (seen.status(), seen.token()),
