@@ -85,6 +85,9 @@ pub(super) trait Frequent: Send + Sync + 'static {
     const SERVICE: &'static str;
     /// The path of the method.
     const PATH: &'static str;
+    /// Whether a message may come as late as its caller likes: it is the caller who waits. The limit
+    /// costs a hundredth of a small request.
+    const IS_AWAITED: bool;
     /// What is asked.
     type Question: Message + Default;
     /// What is answered.
@@ -106,6 +109,7 @@ pub(super) trait Frequent: Send + Sync + 'static {
 impl<D: DecisionPoint> Frequent for AuthorizationEdge<D> {
     const SERVICE: &'static str = AUTHORIZATION;
     const PATH: &'static str = "/sidegate.v1.AuthorizationService/Authorize";
+    const IS_AWAITED: bool = true;
     type Question = AuthorizeRequest;
     type Answer = AuthorizeResponse;
 
@@ -129,6 +133,7 @@ impl<D: DecisionPoint> Frequent for AuthorizationEdge<D> {
 impl<D: DecisionPoint> Frequent for EnvoyEdge<D> {
     const SERVICE: &'static str = ENVOY;
     const PATH: &'static str = "/envoy.service.auth.v3.Authorization/Check";
+    const IS_AWAITED: bool = false;
     type Question = CheckRequest;
     type Answer = CheckResponse;
 
@@ -173,6 +178,7 @@ impl<E: Frequent> GrpcRoutes<E> {
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
             let message = match parts.headers.contains_key(&ENCODING) {
+                false if E::IS_AWAITED => Ok(unary::whole(body, max).await),
                 false => {
                     let come = Deadline::of(&MetadataMap::new(), DEFAULT_MAX);
                     come.result(pin!(unary::whole(body, max))).await
