@@ -218,6 +218,7 @@ impl<'a> Traffic<'a> {
             });
             let _ = answer.await;
         }
+        self.continued(&[&signed_in.call, &forged, b""]).await;
         let mut stale = patched.clone();
         stale.etag = "\"0\"".into();
         let mut broken = patched;
@@ -239,6 +240,26 @@ impl<'a> Traffic<'a> {
             assert!(self.set(request).await.is_none());
         }
         token
+    }
+
+    /// Asks whether these calls may go on: the first may.
+    async fn continued(&mut self, calls: &[&[u8]]) {
+        let client = self.point.clone();
+        let mut went_on = Vec::new();
+        for call in calls {
+            let request = v1::ContinueCallRequest {
+                call: call.to_vec().into(),
+            };
+            let answer = self.seen.ask(Some(SHOP_TOKEN), request, async |request| {
+                client.clone().continue_call(request).await
+            });
+            let answer = answer.await;
+            went_on.push(answer.is_ok());
+            let next = answer.into_iter().map(|answer| answer.call.to_vec());
+            self.secrets.calls.extend(next);
+        }
+        let first_alone: Vec<_> = (0..calls.len()).map(|index| index == 0).collect();
+        assert_eq!(went_on, first_alone);
     }
 
     /// Every credential, good or not, to calls that are allowed, denied and not understood.
