@@ -11,7 +11,7 @@
 use std::{
     collections::{HashMap, HashSet},
     env,
-    io::{BufRead, BufReader, Write, stdout},
+    io::{Read, Write, stdout},
     path::Path,
     process::{Child, Command, Stdio},
     sync::Mutex,
@@ -168,28 +168,29 @@ fn start(directory: &Path, round: u64) -> Child {
 /// Lets a child write for a while, kills it, and notes what it acknowledged.
 fn run_and_kill(directory: &Path, round: u64, ledger: &mut Ledger) -> usize {
     let mut child = start(directory, round);
-    let lines = BufReader::new(child.stdout.take().unwrap());
+    let mut output = child.stdout.take().unwrap();
     let reader = thread::spawn(move || {
-        let lines = lines.split(b'\n').map(Result::unwrap);
-        lines.collect::<Vec<Vec<u8>>>()
+        let mut written = Vec::new();
+        output.read_to_end(&mut written).unwrap();
+        String::from_utf8(written).unwrap()
     });
     thread::sleep(Duration::from_millis(120 + round * 37 % 250));
     child.kill().unwrap();
     child.wait().unwrap();
-    let mut lines = reader.join().unwrap();
-    // The last may have been cut off.
-    lines.pop();
-    let lines: Vec<String> = lines
-        .into_iter()
-        .filter_map(|line| String::from_utf8(line).ok())
-        .collect();
-    for line in &lines {
+    let written = reader.join().unwrap();
+    let mut created = 0;
+    for line in whole_lines(&written) {
         note(ledger, line);
+        created += usize::from(line.starts_with("created"));
     }
-    lines
-        .iter()
-        .filter(|line| line.starts_with("created"))
-        .count()
+    created
+}
+
+/// The lines without the last, if that was cut off: what has no end says nothing, but what has one
+/// may be all that tells of an end that was asked for.
+fn whole_lines(written: &str) -> impl Iterator<Item = &str> {
+    let end = written.rfind('\n').unwrap_or(0);
+    written[..end].lines()
 }
 
 fn hash(text: &str) -> TokenHash {
@@ -244,6 +245,18 @@ fn as_child() -> Option<()> {
     println!();
     bench.parallel(WRITERS, |bench, writer| write(bench, round, writer));
     Some(())
+}
+
+#[test]
+fn only_a_line_that_was_cut_off_is_left_out() {
+    for (written, whole) in [
+        ("a 1\nb 2\n", vec!["a 1", "b 2"]),
+        ("a 1\nb 2", vec!["a 1"]),
+        ("a", vec![]),
+        ("", vec![]),
+    ] {
+        assert_eq!(whole_lines(written).collect::<Vec<_>>(), whole, "{written}");
+    }
 }
 
 #[test]
