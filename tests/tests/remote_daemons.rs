@@ -172,6 +172,19 @@ impl Scene {
         }
     }
 
+    /// Waits until the logs of the two say this, and gives them.
+    async fn says(&self, wanted: &str) -> String {
+        let deadline = Instant::now() + raw::DEADLINE;
+        loop {
+            let said = self.logs();
+            if said.contains(wanted) {
+                return said;
+            }
+            assert!(Instant::now() < deadline, "{said}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// What the two have logged.
     fn logs(&self) -> String {
         let logs = self.folders.iter().map(|folder| folder.path().join("log"));
@@ -282,7 +295,7 @@ async fn an_edge_with_a_wrong_token_is_not_ready_and_lets_nobody_through() {
     assert_eq!(scene.ask("GET", "/public", &[]).await.status, 503);
     assert!(scene.app.take().is_empty(), "nothing reaches the app");
     scene.healthy(false).await;
-    let said = scene.logs();
-    assert!(said.contains("knows no caller by the token"), "{said}");
+    // Until it listens, it "cannot be reached".
+    let said = scene.says("knows no caller by the token").await;
     assert!(said.contains("edge.token"), "{said}");
 }
