@@ -124,6 +124,7 @@ fn what_is_missing_is_named_with_what_to_write() {
 fn what_a_proxy_cannot_do_is_said_beside_the_configuration() {
     let elsewhere =
         "forward_auth: { address: 127.0.0.1:7483, trusted_proxies: [ 192.0.2.1 ], caller: edge }";
+    let grpc = "get: { grpc: books.v1.Books/Get }";
     let cors = "items: { http: GET /items, cors: { origins: [ \"https://web.example\" ] } }";
     for (listen, operations, says) in [
         (
@@ -132,6 +133,7 @@ fn what_a_proxy_cannot_do_is_said_beside_the_configuration() {
             "does not name 127.0.0.1",
         ),
         (FORWARD_AUTH, cors, "`cors` of `items` has no effect here"),
+        (FORWARD_AUTH, grpc, "`grpc` are out of reach here"),
     ] {
         for proxy in ["nginx", "caddy", "traefik"] {
             let ran = print(&shop(listen, operations), &[proxy]);

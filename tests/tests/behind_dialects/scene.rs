@@ -65,11 +65,20 @@ operations:
   admin: { require: is_admin, http: "GET /admin/**" }
 "#;
 
+/// Operations of an app that speaks gRPC.
+const GRPC: &str = r#"
+  user_login: { session: optional, writes: sign_in, grpc: books.v1.Users/Login }
+  user_logout: { grpc: books.v1.Users/Logout }
+  book_get: { grpc: books.v1.Books/Get }
+"#;
+
 /// How the sidecar is set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) login: Option<&'static str>,
     pub(crate) store: Arc<dyn Store>,
+    /// Where the app is that speaks gRPC, if it does.
+    pub(crate) grpc: Option<SocketAddr>,
 }
 
 impl Default for Setup {
@@ -77,6 +86,7 @@ impl Default for Setup {
         Self {
             login: None,
             store: Arc::new(MemoryStore::new()),
+            grpc: None,
         }
     }
 }
@@ -125,7 +135,7 @@ impl Scene {
         let printing = Printing {
             program: Path::new(PROGRAM),
             policy: &policy,
-            upstream: app.address(),
+            upstream: setup.grpc.unwrap_or(app.address()),
         };
         let server = printing.start(proxy, "forward-auth behind it").await?;
         Some(Self {
@@ -222,7 +232,8 @@ pub(crate) fn folder(proxy: Proxy, setup: &Setup, port: u16) -> TempDir {
              caller: edge, {login} }}"
         ),
     };
-    let policy = POLICY.replace("EDGE", &edge);
+    let grpc = setup.grpc.map_or("", |_| GRPC);
+    let policy = format!("{}{grpc}", POLICY.replace("EDGE", &edge));
     std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
     write_token(folder.path());
     folder

@@ -10,6 +10,22 @@ use crate::failure::Failure;
 
 const ENVOY: &str = include_str!("envoy.yaml");
 
+/// gRPC is HTTP/2 all the way to the app.
+const GRPC_ROUTE: &str = r#"              - match: { prefix: "/", grpc: {} }
+                route: { cluster: app_grpc, timeout: 0s }
+"#;
+
+const GRPC_CLUSTER: &str = r#"  - name: app_grpc
+    type: STRICT_DNS
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: { http2_protocol_options: {} }
+    load_assignment:
+      cluster_name: app_grpc
+      endpoints: [ { lb_endpoints: [ { endpoint: { address: { socket_address: { address: "@APP_HOST@", port_value: @APP_PORT@ } } } } ] } ]
+"#;
+
 /// Envoy, by `ext_authz` and `ext_proc`.
 pub(super) fn configuration(facts: &Facts) -> Result<String, Failure> {
     let (address, tls) = facts.envoy()?;
@@ -32,7 +48,13 @@ pub(super) fn configuration(facts: &Facts) -> Result<String, Failure> {
             )
         })
         .collect();
+    let (route, cluster) = match facts.has_grpc() {
+        true => (GRPC_ROUTE, GRPC_CLUSTER),
+        false => ("", ""),
+    };
     Ok(ENVOY
+        .replace("@GRPC_ROUTE@\n", route)
+        .replace("@GRPC_CLUSTER@\n", cluster)
         .replace("@LISTEN_HOST@", &facts.listen.ip().to_string())
         .replace("@LISTEN_PORT@", &facts.listen.port().to_string())
         .replace("@APP_HOST@", host.trim_matches(['[', ']']))

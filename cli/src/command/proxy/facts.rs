@@ -116,6 +116,7 @@ impl Facts {
             ));
         }
         self.warn_of_cors();
+        self.warn_of_grpc();
         Ok((*address, self.asked_tls(key, false)?))
     }
 
@@ -132,6 +133,21 @@ impl Facts {
                 names.join(", ")
             ));
         }
+    }
+
+    /// The configurations by forward-auth speak HTTP/1 to the app.
+    fn warn_of_grpc(&self) {
+        if self.has_grpc() {
+            output::say(
+                "operations with `grpc` are out of reach here: this proxy speaks HTTP/1.1 to the \
+                 app, and gRPC needs HTTP/2. Envoy and `listen.proxy` pass it",
+            );
+        }
+    }
+
+    /// Whether any operation is called over gRPC.
+    pub(super) fn has_grpc(&self) -> bool {
+        self.policy.apps.all.iter().any(|app| !app.grpc.is_empty())
     }
 
     /// How to ask where the TCP listener `key` speaks TLS.
