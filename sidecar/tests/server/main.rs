@@ -18,6 +18,7 @@ mod guessing;
 mod harness;
 mod lifecycle;
 mod limits;
+mod peers;
 mod probes;
 mod reload;
 mod revocation;
