@@ -10,6 +10,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::Write as _,
+    net::SocketAddr,
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
     process::{Child, Command, Stdio},
@@ -19,6 +20,7 @@ use std::{
 
 use bytes::Bytes;
 use harness::{
+    grpc_app::{self, GrpcApp, Where},
     raw::{self, Answer, Connection},
     real::ports::Port,
     recorder::{App, Reply, Request},
@@ -36,14 +38,14 @@ fn decider(folder: &Path, grpc: &Port) {
 listen: {{ grpc: "{grpc}", http: 127.0.0.1:0, telemetry: 127.0.0.1:0, admin: "unix:./admin.sock" }}
 callers:
   edge: {{ token_file: edge.token, may: [ authorize, session.self ], sign_in: [ local ], claims: [ role ] }}
-strategies: [ {{ cookie: {{ name: __Host-session }} }} ]
+strategies: [ {{ bearer: {{ opaque: true }} }}, {{ cookie: {{ name: __Host-session }} }} ]
 app: shop
 claims: {{ role: string }}
 hosts: [ {HOST} ]
 checks: {{ is_admin: session.claims.role == "admin" }}
 operations:
-  login: {{ session: optional, writes: sign_in, http: POST /login }}
-  me: {{ http: GET /me }}
+  login: {{ session: optional, writes: sign_in, http: POST /login, grpc: books.v1.Users/Login }}
+  me: {{ http: GET /me, grpc: books.v1.Users/Get }}
   admin: {{ require: is_admin, http: GET /admin }}
   public: {{ session: none, http: GET /public }}
 "#,
@@ -53,7 +55,7 @@ operations:
 }
 
 /// The process that stands before the app.
-fn edge(folder: &Path, grpc: &Port, proxy: &Port, telemetry: &Port, app: &App) {
+fn edge(folder: &Path, grpc: &Port, proxy: &Port, telemetry: &Port, app: SocketAddr) {
     let policy = format!(
         r#"
 decide: {{ remote: {{ address: "{}", token_file: edge.token }} }}
@@ -66,7 +68,7 @@ callers: {{ front: {{ uid: 4711, may: [ authorize, session.self ] }} }}
         grpc.address(),
         telemetry.address(),
         proxy.address(),
-        app.url()
+        format_args!("http://{app}")
     );
     fs::write(folder.join("sidegate.yaml"), policy).unwrap();
 }
@@ -118,6 +120,11 @@ struct Scene {
 impl Scene {
     /// Both run; the edge has the token `edge_token`.
     async fn start(edge_token: &str) -> Self {
+        Self::before(edge_token, None).await
+    }
+
+    /// The same, before this app.
+    async fn before(edge_token: &str, upstream: Option<SocketAddr>) -> Self {
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let [behind, before] = [folders[0].path(), folders[1].path()];
         let (grpc, proxy, telemetry) = (Port::free(), Port::free(), Port::free());
@@ -125,7 +132,8 @@ impl Scene {
         token(behind, TOKEN);
         token(before, edge_token);
         decider(behind, &grpc);
-        edge(before, &grpc, &proxy, &telemetry, &app);
+        let upstream = upstream.unwrap_or(app.address());
+        edge(before, &grpc, &proxy, &telemetry, upstream);
         Self {
             decider: Some(Daemon::start(behind)),
             _edge: Daemon::start(before),
@@ -239,6 +247,27 @@ async fn the_edge_signs_in_decides_and_forgets_by_the_other_process() {
     assert_eq!(denied.json()["reason"], "requirement_failed");
     scene.sidegate(&["session", "revoke", "--subject", "u1"]);
     assert_eq!(scene.ask("GET", "/me", &held).await.status, 401);
+}
+
+#[tokio::test]
+async fn r11_a_grpc_app_writes_by_the_other_process() {
+    let app = GrpcApp::start().await;
+    let scene = Scene::before(TOKEN, Some(app.address)).await;
+    scene.ready(200).await;
+    let call = async |method: &str, headers: &[(&str, &str)]| {
+        let path = format!("/books.v1.Users/{method}");
+        grpc_app::call(scene.proxy.address(), &path, headers).await
+    };
+    let sign_in = ("sidegate-session-set", r#"{"subject":"u1"}"#);
+    app.plan(Where::Trailers, "0", Some(sign_in));
+    let signed_in = call("Login", &[]).await;
+    assert_eq!(signed_in.status(), "0", "{}", scene.logs());
+    let bearer = format!("Bearer {}", signed_in.token().unwrap());
+    app.plan(Where::Trailers, "0", None);
+    let own = [("authorization", &*bearer)];
+    assert_eq!(call("Get", &own).await.status(), "0", "{}", scene.logs());
+    scene.sidegate(&["session", "revoke", "--subject", "u1"]);
+    assert_eq!(call("Get", &own).await.status(), "16", "{}", scene.logs());
 }
 
 /// With the rhythm that a process has by itself: five seconds.
