@@ -21,6 +21,8 @@ mod handles;
 mod hostile;
 #[path = "behind_proxy/http2.rs"]
 mod http2;
+#[path = "behind_proxy/keys.rs"]
+mod keys;
 #[path = "behind_proxy/messages.rs"]
 mod messages;
 #[path = "behind_proxy/refusals.rs"]

@@ -32,7 +32,7 @@ use tonic::metadata::MetadataMap;
 
 use super::{
     deadline::{DEFAULT_MAX, Deadline},
-    http::{forwarded, problem, refuse::Reader},
+    http::{forwarded, problem, query, refuse::Reader},
 };
 
 mod dialect;
@@ -144,7 +144,8 @@ impl<D: DecisionPoint> ForwardAuth<D> {
                 };
             }
         };
-        let target = call.target.clone();
+        // It goes back to the client, and on to where it signs in.
+        let target = query::without(&call.target, &profile.query_parameters).into_owned();
         let visitor = render::Visitor {
             reader: Reader::of_described(&call.method, headers),
             login: self.login.as_deref(),

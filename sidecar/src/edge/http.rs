@@ -6,5 +6,6 @@ pub mod forwarded;
 pub mod identity;
 pub mod overrides;
 pub mod problem;
+pub(crate) mod query;
 pub mod refuse;
 pub mod write_back;

@@ -6,6 +6,7 @@
 //! receives. Bodies are streamed both ways; only what a decision needs of one is read before.
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
     future::Future,
     net::{IpAddr, SocketAddr},
@@ -37,7 +38,7 @@ use self::{
 use super::{
     deadline::{DEFAULT_MAX, Deadline},
     http::{
-        identity, problem,
+        identity, problem, query,
         refuse::{self, Reader},
     },
     lasting::Rhythm,
@@ -151,14 +152,10 @@ impl<D: DecisionPoint> Proxy<D> {
         }
         if asked.answer.outcome() != Outcome::Allow {
             let reader = Reader::of(&kind, &parts);
-            let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-            return refuse::render(
-                &asked.answer,
-                reader,
-                self.settings.login.as_deref(),
-                target,
-            );
+            let login = self.settings.login.as_deref();
+            return refuse::render(&asked.answer, reader, login, &asked.target(&parts));
         }
+        let was_keyed = matches!(asked.target(&parts), Cow::Owned(_));
         let sent = match self.forwarded(&kind, &parts, &asked, upgrade.as_ref().map(|(p, _)| p)) {
             Ok(sent) => sent.map(|()| asked.body),
             Err(closed) => return *closed,
@@ -176,8 +173,16 @@ impl<D: DecisionPoint> Proxy<D> {
                 }
             }
             Ok(answer) => {
-                self.respond(&asked.answer, answer, kind == WireKind::Grpc)
-                    .await
+                let is_grpc = kind == WireKind::Grpc;
+                let mut response = self.respond(&asked.answer, answer, is_grpc).await;
+                // What a URL with a credential shows is in no cache (SECURITY T-18).
+                if was_keyed {
+                    let private = http::HeaderValue::from_static(problem::PRIVATE);
+                    response
+                        .headers_mut()
+                        .insert(header::CACHE_CONTROL, private);
+                }
+                response
             }
             Err(error) => self.no_answer(&error, &parts),
         }
@@ -265,11 +270,9 @@ impl<D: DecisionPoint> Proxy<D> {
             withheld: (!self.settings.passes_credentials).then_some(&asked.profile),
             is_grpc,
         };
-        // Where no credential was looked for, a parameter of that name is the app's own.
-        let looked_for = asked.answer.credential != CredentialState::Absent;
-        let withheld_parameters: &[String] = match onward.withheld.filter(|_| looked_for) {
-            Some(profile) => &profile.query_parameters,
-            None => &[],
+        let target = match self.settings.passes_credentials {
+            true => Cow::Borrowed(target(request)),
+            false => asked.target(request),
         };
         let mut headers = onward.headers(&request.headers);
         if let Some(protocol) = upgrade {
@@ -279,16 +282,15 @@ impl<D: DecisionPoint> Proxy<D> {
                 http::HeaderValue::from_static("upgrade"),
             );
         }
-        let (Ok(identity), Ok(uri)) = (
-            identity::headers(&asked.answer),
-            self.upstream.uri(&request.uri, withheld_parameters),
-        ) else {
+        let (Ok(identity), Ok(uri)) =
+            (identity::headers(&asked.answer), self.upstream.uri(&target))
+        else {
             tracing::error!("what the app should receive cannot be written");
             return Err(Box::new(problem::failed()));
         };
         headers.extend(identity);
         if let Some(settings) = &self.settings.assertion {
-            let Some(assertion) = self.assertion(settings, request, &asked.answer) else {
+            let Some(assertion) = self.assertion(settings, request, asked) else {
                 tracing::error!("the assertion for the app cannot be signed");
                 return Err(Box::new(problem::failed()));
             };
@@ -310,12 +312,12 @@ impl<D: DecisionPoint> Proxy<D> {
         &self,
         settings: &AssertionSettings,
         request: &Parts,
-        answer: &Answer,
+        asked: &Asked,
     ) -> Option<http::HeaderValue> {
-        let target = request.uri.path_and_query()?.as_str();
-        let request = (request.method.as_str(), target);
+        let target = asked.target(request);
         let key = self.keys.assertion_key()?;
-        let assertion = key.sign(settings, answer, request, self.clock.now())?;
+        let request = (request.method.as_str(), &*target);
+        let assertion = key.sign(settings, &asked.answer, request, self.clock.now())?;
         let mut value = http::HeaderValue::try_from(assertion).ok()?;
         value.set_sensitive(true);
         Some(value)
@@ -365,6 +367,23 @@ struct Asked {
     client: Client,
     profile: Arc<WireProfile>,
     body: Body,
+}
+
+impl Asked {
+    /// The target without credentials. Where none was looked for, a parameter of that name is the
+    /// app's own.
+    fn target<'r>(&self, request: &'r Parts) -> Cow<'r, str> {
+        match self.answer.credential {
+            CredentialState::Absent => Cow::Borrowed(target(request)),
+            _ => query::without(target(request), &self.profile.query_parameters),
+        }
+    }
+}
+
+/// Path and query of a request.
+fn target(request: &Parts) -> &str {
+    let target = request.uri.path_and_query();
+    target.map_or("/", |target| target.as_str())
 }
 
 /// A request that was not asked about.

@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, net::SocketAddr, os::unix::fs::OpenOptionsExt as _, sync::Arc};
 
-use auth_core::{clock::ManualClock, policy::settings::Address};
+use auth_core::{clock::ManualClock, policy::settings::Address, store::Store};
 use harness::{
     raw::{self, Answer},
     recorder::{App, Reply, Request},
@@ -26,7 +26,7 @@ callers:
 strategies:
   - bearer: { opaque: true }
   - peer: { as: session }
-  - api_key: { header: x-api-key }
+  - api_key: { header: x-api-key, query: key }
   - cookie: { name: __Host-session COOKIE }
 app: shop
 claims: { role: string }
@@ -43,6 +43,7 @@ operations:
   me: { http: GET /me, grpc: shop.Users/Me }
   public: { session: optional, http: [ "GET /public/**", "HEAD /public/**", "POST /public/**" ] }
   admin: { require: is_admin, http: "GET /admin/**" }
+  open: { session: none, http: GET /open }
   buy: { session: none, grpc: shop.Books/Buy }
   note: { session: none, require: is_short, data: { note: { type: string } }, http: POST /note }
   order: { session: none, require: is_few, data: { count: { type: int }, gift: { type: bool } }, http: POST /order }
@@ -95,6 +96,14 @@ impl Scene {
         let upstream = app.address();
         let set = |sidecar: SidecarBuilder| sidecar.rhythm(rhythm);
         Self::built(app, upstream, ["timeout: 60s", ""], set).await
+    }
+
+    /// The same, with these sessions and keys, and these further keys of the proxy.
+    pub(crate) async fn on(store: Arc<dyn Store>, more: &str) -> Self {
+        let app = App::start(|_| ok()).await;
+        let upstream = app.address();
+        let set = |sidecar: SidecarBuilder| sidecar.store(store);
+        Self::built(app, upstream, [more, ""], set).await
     }
 
     /// The same, whose time is that of this clock.
