@@ -90,13 +90,13 @@ fn told<'c>(call: &'c Call, name: &str) -> Told<'c> {
 }
 
 /// Whether the connection alone would sign the caller in: a browser shows its certificate whoever
-/// caused the request.
+/// caused the request. An `Authorization` that no strategy reads does not change that: a browser
+/// repeats a password that it was given once.
 fn is_known_by_connection(strategies: &Strategies, call: &Call) -> bool {
-    let mut credentials = call.credentials.iter();
-    strategies
+    let is_peer = strategies
         .peer()
-        .is_some_and(|peer| peer.find(call).is_some())
-        && credentials.all(|credential| credential.source == CredentialSource::Cookie)
+        .is_some_and(|peer| peer.find(call).is_some());
+    is_peer && !strategies.finds_explicit(call)
 }
 
 /// Whether a cookie of ours came along, good or bad.

@@ -276,6 +276,15 @@ impl Strategies {
         })
     }
 
+    /// Whether a header holds what a strategy reads, good or bad, and beside cookies.
+    pub(crate) fn finds_explicit(&self, call: &Call) -> bool {
+        let mut found = self
+            .all
+            .iter()
+            .map(|strategy| find_explicit(strategy, call, None));
+        found.any(|found| !matches!(found, Ok(None)))
+    }
+
     /// The strategy that signs in peers.
     #[must_use]
     pub fn peer(&self) -> Option<&PeerStrategy> {
