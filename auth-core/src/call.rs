@@ -62,11 +62,17 @@ pub enum CallSession {
     },
 }
 
+/// The form of what is sealed: one of another form is no good.
+const FORMAT: u8 = 2;
+
 /// What a handle says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallHandle {
     /// When it was made.
     pub issued_at: Timestamp,
+    /// What ends its subject's sessions from then on ends this one: when the token or certificate
+    /// was issued, else when the call was allowed. Renewal does not move it.
+    pub since: Timestamp,
     /// The caller that may use it.
     pub caller: Arc<str>,
     /// Whose sessions count.
@@ -123,8 +129,9 @@ impl CallHandle {
 
     fn encode(&self) -> Vec<u8> {
         let mut out = Writer(Vec::with_capacity(160));
-        out.byte(1);
+        out.byte(FORMAT);
         out.time(self.issued_at);
+        out.time(self.since);
         out.text(&self.caller);
         out.text(self.tenant.as_str());
         out.text(self.kind.as_str());
@@ -177,10 +184,10 @@ impl CallHandle {
 
     fn decode(bytes: &[u8]) -> Option<Self> {
         let mut input = Reader(bytes);
-        if input.byte()? != 1 {
+        if input.byte()? != FORMAT {
             return None;
         }
-        let issued_at = input.time()?;
+        let (issued_at, since) = (input.time()?, input.time()?);
         let caller = input.text()?.into();
         let tenant = Tenant::new(&input.text()?)?;
         let kind = WireKind::parse(&input.text()?)?;
@@ -189,6 +196,7 @@ impl CallHandle {
         let bits = input.byte()?;
         let handle = Self {
             issued_at,
+            since,
             caller,
             tenant,
             kind,
@@ -295,6 +303,7 @@ mod tests {
     fn handle(session: CallSession) -> CallHandle {
         CallHandle {
             issued_at: NOW,
+            since: NOW.minus(Duration::from_secs(9)),
             caller: "shop".into(),
             tenant: Tenant::default(),
             kind: WireKind::Http,

@@ -21,6 +21,8 @@ pub enum Origin {
         session: ForeignSession,
         /// The token's id (`jti`).
         token_id: Option<String>,
+        /// When the token was issued, if it says so.
+        issued_at: Option<Timestamp>,
         /// When the token ends.
         expires_at: Timestamp,
         /// The version of the attributes.

@@ -117,16 +117,20 @@ impl World {
     }
 
     async fn revoke(&self, principal: &str) {
+        self.revoke_at(principal, self.engine.clock().now()).await;
+    }
+
+    /// Makes known only now what was asked for then.
+    async fn revoke_at(&self, principal: &str, then: Timestamp) {
         let subject: Principal = principal.parse().unwrap();
         let ending = Ending {
             by: "operator".into(),
             cause: RevocationCause::SubjectRevoked,
             reason: String::new(),
         };
-        let now = self.engine.clock().now();
         let store = self.engine.store();
         let tenant = Tenant::default();
-        let revoked = store.revoke_subject(&tenant, &subject, None, ending, now);
+        let revoked = store.revoke_subject(&tenant, &subject, None, ending, then);
         revoked.await.unwrap();
     }
 }
@@ -394,5 +398,24 @@ async fn the_profile_says_whether_a_peer_makes_a_difference() {
         let profile = world_of(&policy).engine.profile(&WireKind::Http).await;
         assert_eq!(profile.peer_identity, reads, "{policy}");
         assert!(!profile.peer_certificate, "no issuer could bind to it");
+    }
+}
+
+/// A store makes a revocation known a moment after it was asked for, and a call goes on meanwhile.
+#[tokio::test]
+async fn r17_a_revocation_that_was_late_to_be_known_ends_a_call_that_went_on() {
+    for asked_for in [-1, 5] {
+        let world = world();
+        let answer = world.ask(call("GET /mine", WEB)).await;
+        world.clock.advance(Duration::from_secs(10));
+        let call = answer.call.unwrap();
+        let call = world.engine.continue_call(&world.caller, &call).await;
+        let then = Timestamp::from_seconds(START.as_micros() / 1_000_000 + asked_for);
+        world.revoke_at("peer/spiffe://shop/web", then).await;
+        let call = world
+            .engine
+            .continue_call(&world.caller, &call.unwrap())
+            .await;
+        assert_eq!(call, Err(SessionError::Gone), "{asked_for}");
     }
 }

@@ -175,6 +175,7 @@ impl Engine {
         let origin = Origin::External {
             session: foreign.session,
             token_id: token.jti.clone(),
+            issued_at: token.issued_at,
             expires_at: token.usable_until(),
             version,
         };

@@ -37,6 +37,7 @@ impl Engine {
         let token = authenticated.token.as_ref().map(|token| token.hash);
         let handle = CallHandle {
             issued_at: now,
+            since: since(session, call).unwrap_or(now),
             caller: caller.name.clone(),
             tenant: call.tenant.clone(),
             kind: call.kind.clone(),
@@ -50,6 +51,17 @@ impl Engine {
         };
         handle.seal(&self.keys, &*self.random).map(Bytes::from)
     }
+}
+
+/// From when on a revocation of the subject ends a session that we do not keep: as for new calls,
+/// what does not say when it was issued may be as old as it likes.
+fn since(session: Option<&Session>, call: &Call) -> Option<Timestamp> {
+    let issued_at = match session?.origin {
+        Origin::External { issued_at, .. } => issued_at,
+        Origin::Peer => call.peer.not_before,
+        Origin::Stored(_) | Origin::Static | Origin::ApiKey { .. } | Origin::Stated => return None,
+    };
+    Some(issued_at.unwrap_or(Timestamp::EPOCH))
 }
 
 /// Whose session a call has.

@@ -251,7 +251,7 @@ impl Engine {
             .subject_revoked_at(&handle.tenant, &subject)
             .await?
         {
-            Some(at) if at >= handle.issued_at => Err(SessionError::Gone),
+            Some(at) if at >= handle.since => Err(SessionError::Gone),
             _ => Ok(()),
         }
     }
@@ -301,6 +301,7 @@ fn external(
     let origin = Origin::External {
         session,
         token_id: None,
+        issued_at: None,
         expires_at,
         version,
     };

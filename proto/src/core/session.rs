@@ -140,6 +140,7 @@ fn origin(message: &v1::Session) -> Result<Origin, ConvertError> {
                 discriminator: String::new(),
             },
             token_id: None,
+            issued_at: None,
             expires_at: expires_at.unwrap_or(Timestamp::MAX),
             version: version(&message.etag)?,
         },

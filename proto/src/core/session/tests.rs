@@ -62,6 +62,7 @@ fn a_session_comes_back_with_what_a_client_sees_of_it() {
             discriminator: "s".into(),
         },
         token_id: Some("t".into()),
+        issued_at: None,
         expires_at: Timestamp::from_seconds(5),
         version: 3,
     };
