@@ -6,6 +6,7 @@
 
 use std::{
     fmt,
+    future::Future as _,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -20,6 +21,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
 
 /// How often is asked, and for how long nobody may answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,6 @@ pub enum Ended {
 pub type Watch = BoxFuture<'static, Ended>;
 
 /// A call that may last, and what is asked about it.
-#[derive(Debug)]
 pub struct Lasted<D> {
     /// Who is asked.
     pub point: Arc<D>,
@@ -66,6 +67,17 @@ pub struct Lasted<D> {
     pub rhythm: Rhythm,
     /// The decision that allowed it, for the log.
     pub decision_id: String,
+}
+
+// By hand: the handle is secret.
+impl<D> fmt::Debug for Lasted<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lasted")
+            .field("caller", &self.caller.name)
+            .field("rhythm", &self.rhythm)
+            .field("decision_id", &self.decision_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<D: DecisionPoint> Lasted<D> {
@@ -111,7 +123,9 @@ pub struct Lasting<B, S> {
 enum State<S> {
     /// Not known to last, or ended.
     Unwatched(Option<S>),
-    Watched(Watch),
+    /// In a task of its own: a client that reads nothing for a while has the body polled by nobody,
+    /// and the handle must be renewed meanwhile.
+    Watched(AbortOnDropHandle<Ended>),
 }
 
 impl<B, S> fmt::Debug for Lasting<B, S> {
@@ -137,9 +151,10 @@ impl<B, S: FnOnce() -> Watch> Lasting<B, S> {
         let State::Watched(watch) = &mut self.state else {
             return Poll::Pending;
         };
-        let ended = ready!(watch.as_mut().poll(cx));
+        let ended = ready!(Pin::new(watch).poll(cx));
         self.state = State::Unwatched(None);
-        Poll::Ready(ended)
+        // Who watched is gone only where the process is about to be.
+        Poll::Ready(ended.unwrap_or(Ended::Unknown))
     }
 
     /// Begins to watch, if it is to be watched and is not yet.
@@ -150,7 +165,7 @@ impl<B, S: FnOnce() -> Watch> Lasting<B, S> {
         let Some(start) = start.take() else {
             return Poll::Pending;
         };
-        self.state = State::Watched(start());
+        self.state = State::Watched(AbortOnDropHandle::new(tokio::spawn(start())));
         self.poll_ended(cx)
     }
 }
@@ -241,15 +256,52 @@ mod tests {
         assert!(matches!(broken, Broken::Ended(Ended::Session)));
     }
 
+    /// As a download that somebody pauses: the handle is renewed meanwhile.
+    #[tokio::test]
+    async fn a_stream_that_nobody_reads_is_watched() {
+        let (asked, was_asked) = oneshot::channel();
+        let watch = move || {
+            let watch = async move {
+                tokio::task::yield_now().await;
+                asked.send(()).unwrap();
+                future::pending().await
+            };
+            watch.boxed()
+        };
+        let silent = stream::pending::<Result<Frame<Bytes>, Infallible>>();
+        let mut body = Lasting::new(StreamBody::new(silent), Some(watch));
+        assert!(body.frame().now_or_never().is_none(), "it waits for more");
+        was_asked.await.unwrap();
+    }
+
+    /// A watch that outlives its body would ask for ever.
+    #[tokio::test]
+    async fn nobody_watches_a_body_that_is_gone() {
+        let (kept, gone) = oneshot::channel::<()>();
+        let watch = move || {
+            let watch = async move {
+                let _kept = kept;
+                future::pending().await
+            };
+            watch.boxed()
+        };
+        let silent = stream::pending::<Result<Frame<Bytes>, Infallible>>();
+        let mut body = Lasting::new(StreamBody::new(silent), Some(watch));
+        assert!(body.frame().now_or_never().is_none(), "it waits for more");
+        drop(body);
+        assert!(gone.await.is_err());
+    }
+
     /// As a download: there is always more to send.
     #[tokio::test]
     async fn a_stream_that_never_pauses_breaks_off_as_well() {
         let endless = stream::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::from("x"))));
         let watch = || future::ready(Ended::Unknown).boxed();
         let mut body = Lasting::new(StreamBody::new(endless), Some(watch));
-        for _ in 0..SHORT {
+        for _ in 0..=SHORT {
             body.frame().await.unwrap().unwrap();
         }
+        tokio::task::yield_now().await;
         assert!(body.frame().await.unwrap().is_err());
     }
 }

@@ -215,8 +215,3 @@ impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Watched<B> {
         self.body.size_hint()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-}
