@@ -8,6 +8,7 @@ use proto::envoy::service::auth::v3::{
     AttributeContext, CheckRequest, CheckResponse, HttpRequest, Peer, Request,
     check_response::HttpResponse,
 };
+use rcgen::{CertificateParams, KeyPair, SanType};
 use sidecar::edge::envoy::{EnvoyEdge, EnvoyError};
 use tonic::metadata::MetadataMap;
 
@@ -22,12 +23,21 @@ fn http(target: &str) -> HttpRequest {
     }
 }
 
+/// A certificate with this id, as Envoy hands it on.
+fn certificate(id: &str) -> String {
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = vec![SanType::URI(id.try_into().unwrap())];
+    let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    let encode = percent_encoding::NON_ALPHANUMERIC;
+    percent_encoding::utf8_percent_encode(&made.pem(), encode).to_string()
+}
+
 fn described(target: &str, extensions: &[(&str, &str)]) -> CheckRequest {
     let extensions = extensions
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let source = Peer {
-        principal: "spiffe://shop/web".into(),
+        certificate: certificate("spiffe://shop/web").into(),
         ..Peer::default()
     };
     CheckRequest {

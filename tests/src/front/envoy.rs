@@ -17,6 +17,7 @@ use proto::envoy::{
         authorization_client::AuthorizationClient, check_response::HttpResponse,
     },
 };
+use rcgen::{CertificateParams, KeyPair, SanType};
 use serde_json::{Value, json};
 use tonic::transport::Channel;
 
@@ -114,7 +115,8 @@ impl Front for Envoy {
     async fn decide(&self, asked: Asked<'_>) -> Reply {
         let mut client = AuthorizationClient::new(self.channel.clone());
         let certificate = asked.case.call.as_ref().map(|call| &*call.certificate);
-        let request = request(&asked.call, self.form, certificate.unwrap_or_default());
+        let certificate = presented(&asked.call.peer.identity, certificate.unwrap_or_default());
+        let request = request(&asked.call, self.form, &certificate);
         let is_grpc = asked.call.kind == WireKind::Grpc;
         observe(client.check(request).await.unwrap().into_inner(), is_grpc)
     }
@@ -125,7 +127,7 @@ impl Front for Envoy {
 }
 
 /// The call as Envoy describes it.
-fn request(call: &Call, form: Form, certificate: &str) -> CheckRequest {
+fn request(call: &Call, form: Form, certificate: &[u8]) -> CheckRequest {
     let is_grpc = call.kind == WireKind::Grpc;
     let mut http = HttpRequest {
         method: if is_grpc { "POST" } else { &call.method }
@@ -170,8 +172,24 @@ fn request(call: &Call, form: Form, certificate: &str) -> CheckRequest {
     }
 }
 
+/// The bytes of the client's certificate: those that a case gives, else of one that names this
+/// identity, since an identity comes by a certificate only.
+fn presented(identity: &str, given: &str) -> Vec<u8> {
+    if identity.is_empty() {
+        return given.as_bytes().to_vec();
+    }
+    assert!(
+        given.is_empty(),
+        "a case gives an identity or a certificate"
+    );
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = vec![SanType::URI(identity.try_into().unwrap())];
+    let made = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+    made.der().to_vec()
+}
+
 /// As Envoy hands on a certificate, with `include_peer_certificate`: URL-encoded PEM.
-fn encoded(certificate: &str) -> String {
+fn encoded(certificate: &[u8]) -> String {
     if certificate.is_empty() {
         return String::new();
     }

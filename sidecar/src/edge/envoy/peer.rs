@@ -6,6 +6,8 @@ use auth_core::wire::Peer;
 use proto::envoy::service::auth::v3::Peer as Source;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 
+use crate::tls::peer::PeerCertificate;
+
 /// The largest certificate that is read, in bytes of URL-encoded PEM.
 const MAX_CERTIFICATE_BYTES: usize = 64 * 1024;
 
@@ -16,23 +18,30 @@ pub(super) struct Unreadable;
 
 /// Whether what is said here may be believed is for the caller's grants to say.
 ///
+/// The certificate says whom it names, as in a handshake of ours. Envoy's `principal` is not looked
+/// at: it can be the common name, or one of several names that we take for nobody's.
+///
 /// # Errors
 ///
-/// Returns [`Unreadable`] when there is an identity or a certificate that makes no sense.
+/// Returns [`Unreadable`] when there is a certificate that makes no sense.
 pub(super) fn peer(source: Option<Source>) -> Result<Peer, Unreadable> {
     let Some(source) = source else {
         return Ok(Peer::default());
     };
     let address = source.address.and_then(|address| address.socket_address);
-    let identity = std::str::from_utf8(&source.principal).map_err(|_| Unreadable)?;
     let peer = Peer {
         address: address.map_or_else(String::new, |address| address.address),
-        identity: identity.to_owned(),
         ..Peer::default()
     };
-    Ok(match certificate(&source.certificate)? {
+    let certificate = certificate(&source.certificate)?;
+    Ok(match certificate.as_ref().map(PeerCertificate::of) {
         None => peer,
-        Some(certificate) => peer.with_certificate(&certificate),
+        Some(read) => Peer {
+            identity: String::from(&*read.identity),
+            certificate_sha256: read.sha256,
+            not_before: read.not_before,
+            ..peer
+        },
     })
 }
 
