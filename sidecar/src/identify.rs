@@ -55,7 +55,8 @@ pub trait Identify: Clone + Send + Sync + 'static {
     /// Puts what is known of the caller into the extensions of the request.
     fn identify<B>(&self, from: &Connected, request: &mut Request<B>);
 
-    /// Whether requests of this connection are looked at at all, after a handshake of TLS.
+    /// Whether requests of this connection are looked at at all: asked after a handshake of TLS, and
+    /// again for each request, since a reload may change the answer.
     fn admits(&self, _from: &Connected) -> bool {
         true
     }

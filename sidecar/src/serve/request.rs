@@ -33,7 +33,14 @@ where
         use futures_util::future::Either;
         // HTTP/2 limits the bytes of a header but not the number of its fields.
         if request.headers().len() > MAX_HEADER_FIELDS {
-            return Either::Left(std::future::ready(Ok(too_large())));
+            let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+            return Either::Left(std::future::ready(Ok(empty(status))));
+        }
+        // Who was admitted by its certificate may have left the configuration since; where there was
+        // no handshake nobody was asked for one.
+        if self.from.certificate.is_some() && !self.identify.admits(&self.from) {
+            let refused = empty(StatusCode::UNAUTHORIZED);
+            return Either::Left(std::future::ready(Ok(refused)));
         }
         let mut request = request.map(tonic::body::Body::new);
         self.identify.identify(&self.from, &mut request);
@@ -42,8 +49,8 @@ where
     }
 }
 
-fn too_large<B: Default>() -> Response<B> {
+fn empty<B: Default>(status: StatusCode) -> Response<B> {
     let mut response = Response::new(B::default());
-    *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    *response.status_mut() = status;
     response
 }

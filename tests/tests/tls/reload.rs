@@ -9,7 +9,9 @@ use std::{
 };
 
 use harness::raw;
+use proto::envoy::service::auth::v3::{CheckRequest, authorization_client::AuthorizationClient};
 use tokio::time::Instant;
+use tonic::transport::Channel;
 
 use crate::{
     authority::{Authority, Kind, replace},
@@ -97,4 +99,29 @@ async fn a_client_of_a_dropped_authority_is_cut_off_and_others_are_not() {
     })
     .await;
     assert_eq!(manages(other, None).await, "CALLER_UNKNOWN");
+}
+
+/// Whether who asks as Envoy does is answered.
+async fn is_answered(channel: &Channel) -> bool {
+    let mut client = AuthorizationClient::new(channel.clone());
+    client.check(CheckRequest::default()).await.is_ok()
+}
+
+#[tokio::test]
+async fn f19_an_envoy_that_left_the_policy_is_refused_where_it_is_connected() {
+    let scene = Scene::start().await;
+    let names = ["envoy.shop.example"];
+    let envoy = scene
+        .clients
+        .sign(scene.path(), "envoy", Kind::Client, &names);
+    let envoy = scene.channel(scene.envoy(), Some(&envoy));
+    assert!(is_answered(&envoy).await);
+    let path = scene.path().join("sidegate.yaml");
+    let policy = std::fs::read_to_string(&path).unwrap();
+    let policy = policy.replace("envoy.shop.example", "another.shop.example");
+    std::fs::write(path, policy).unwrap();
+    until("the Envoy of before is refused", || async {
+        !is_answered(&envoy).await
+    })
+    .await;
 }
