@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use auth_core::decision_point::DecisionPoint;
+use auth_core::{caller::Grant, decision_point::DecisionPoint};
 use http::{Extensions, HeaderName, Request, Response};
 use prost::Message;
 use proto::{
@@ -40,6 +40,7 @@ use super::{timed::Timed, unary};
 use crate::{
     builder::StartError,
     edge::{
+        access,
         deadline::{DEFAULT_MAX, Deadline},
         envoy::EnvoyEdge,
         grpc::AuthorizationEdge,
@@ -85,13 +86,21 @@ pub(super) trait Frequent: Send + Sync + 'static {
     const SERVICE: &'static str;
     /// The path of the method.
     const PATH: &'static str;
-    /// Whether a message may come as late as its caller likes: it is the caller who waits. The limit
+    /// Whether a message may come as late as its caller likes: it is the caller who waits, and known. The limit
     /// costs a hundredth of a small request.
     const IS_AWAITED: bool;
     /// What is asked.
     type Question: Message + Default;
     /// What is answered.
     type Answer: Message;
+
+    /// Whether who asks is known, to be told before its message is read: a stranger could let it
+    /// come for ever.
+    ///
+    /// # Errors
+    ///
+    /// What the answer would be.
+    fn admits(&self, extensions: &Extensions) -> Result<(), Status>;
 
     /// Answers one question.
     fn answer(
@@ -112,6 +121,10 @@ impl<D: DecisionPoint> Frequent for AuthorizationEdge<D> {
     const IS_AWAITED: bool = true;
     type Question = AuthorizeRequest;
     type Answer = AuthorizeResponse;
+
+    fn admits(&self, extensions: &Extensions) -> Result<(), Status> {
+        access::known(extensions, Grant::Authorize).map(drop)
+    }
 
     async fn answer(
         &self,
@@ -136,6 +149,11 @@ impl<D: DecisionPoint> Frequent for EnvoyEdge<D> {
     const IS_AWAITED: bool = false;
     type Question = CheckRequest;
     type Answer = CheckResponse;
+
+    // The listener itself knows who may connect.
+    fn admits(&self, _: &Extensions) -> Result<(), Status> {
+        Ok(())
+    }
 
     async fn answer(
         &self,
@@ -226,12 +244,16 @@ impl<E: Frequent> Service<Request<Body>> for GrpcRoutes<E> {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let path = request.uri().path();
-        if path == E::PATH {
-            return self.answer(request);
+        let is_frequent = path == E::PATH;
+        if !is_frequent && !Self::is_of_service(path) {
+            return Timed::clone(&self.rest).call(request);
         }
-        match Self::is_of_service(path) {
-            true => Arc::clone(&self.edge).by_tonic(self.max_message, request),
-            false => Timed::clone(&self.rest).call(request),
+        if let Err(status) = self.edge.admits(request.extensions()) {
+            return Box::pin(std::future::ready(Ok(status.into_http())));
+        }
+        match is_frequent {
+            true => self.answer(request),
+            false => Arc::clone(&self.edge).by_tonic(self.max_message, request),
         }
     }
 }

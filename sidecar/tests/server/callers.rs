@@ -1,6 +1,13 @@
 //! Who may ask, and how they are known (R25).
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::{
+    convert::Infallible, future::poll_fn, os::unix::fs::PermissionsExt as _, time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body::Frame;
+use http_body_util::StreamBody;
 
 use proto::{
     admin::v1::{GetStatusRequest, admin_service_client::AdminServiceClient},
@@ -8,6 +15,7 @@ use proto::{
 };
 use tonic::{Code, transport::Channel};
 use tonic_types::StatusExt as _;
+use tower::Service as _;
 
 use crate::harness::*;
 
@@ -123,5 +131,29 @@ async fn a_bad_token_file_stops_the_start() {
         assert!(error.contains(expected), "{error}");
         assert!(error.contains("shop.token"), "{error}");
         assert!(!error.contains(token) || token.len() < 10, "{error}");
+    }
+}
+
+/// Else anybody whom the network lets through could hold as many bodies as it likes.
+#[tokio::test]
+async fn a_stranger_is_refused_before_its_message_has_come() {
+    let sidecar = start().await;
+    for method in [
+        "Authorize",
+        "BatchAuthorize",
+        "ContinueCall",
+        "GetWireProfile",
+    ] {
+        let mut channel = tcp_channel(&sidecar.tcp()).await;
+        let silent = stream::pending::<Result<Frame<Bytes>, Infallible>>();
+        let request = http::Request::post(format!("/sidegate.v1.AuthorizationService/{method}"))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(tonic::body::Body::new(StreamBody::new(silent)));
+        poll_fn(|cx| channel.poll_ready(cx)).await.unwrap();
+        let answer = channel.call(request.unwrap());
+        let answer = tokio::time::timeout(Duration::from_secs(10), answer).await;
+        let answer = answer.expect("nobody waits for a stranger").unwrap();
+        assert_eq!(answer.headers()["grpc-status"], "16", "{method}");
     }
 }
