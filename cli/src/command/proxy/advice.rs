@@ -24,8 +24,8 @@ pub(super) fn advice(finding: &Finding) -> &'static str {
     match finding.class.as_str() {
         _ if finding.what.contains("closed target") => UNDECIDED,
         "" => DOWN,
-        "identity" | "write" | "hop_by_hop" | "injection" if is_alias(finding) => ALIASES,
-        "identity" | "write" | "hop_by_hop" | "injection" | "agent" => SPOOFED,
+        "identity" | "write_back" | "hop_by_hop" | "injection" if is_alias(finding) => ALIASES,
+        "identity" | "write_back" | "hop_by_hop" | "injection" | "agent" => SPOOFED,
         "framing" | "bomb" => FRAMING,
         "credentials" => CREDENTIALS,
         _ => PRINT,
@@ -63,6 +63,21 @@ mod tests {
     fn a_closed_target_that_was_reached_is_the_decisions_fault() {
         let reached = finding("identity", "reached the app on a closed target");
         assert_eq!(advice(&reached), UNDECIDED);
+    }
+
+    #[test]
+    fn each_class_of_headers_has_its_own_advice() {
+        let classes = header_sets().unwrap().into_iter().map(|it| it.class);
+        for class in classes.collect::<std::collections::BTreeSet<_>>() {
+            let expected = match class.as_str() {
+                "framing" | "bomb" => FRAMING,
+                "credentials" => CREDENTIALS,
+                // The printed configurations remove these, and set their own.
+                "forwarded" | "method_override" | "original" => PRINT,
+                _ => SPOOFED,
+            };
+            assert_eq!(advice(&finding(&class, "x")), expected, "{class}");
+        }
     }
 
     #[test]
