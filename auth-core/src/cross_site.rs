@@ -2,9 +2,12 @@
 //!
 //! A browser adds our cookie to a request whoever caused it. So a state-changing request that
 //! carries the cookie, or is signed in by the client's certificate, and every request that signs in,
-//! must show that it comes from the app's own
-//! pages: by Fetch-Metadata, which no page can forge, else by its origin. What has neither, nor a
-//! cookie of ours, was made by no browser.
+//! must show that it comes from the app's own pages: by Fetch-Metadata, which no page can forge, else
+//! by its origin. What has neither, nor a cookie of ours, was made by no browser.
+//!
+//! The handshake of a WebSocket counts as state-changing, though it is a GET: no policy of origins
+//! keeps a page from what then comes over the socket, nor from what it sends there (SECURITY W-01,
+//! RFC 6455 section 10.2).
 
 use crate::{
     grammar::{Cookies, cookie_values},
@@ -14,12 +17,17 @@ use crate::{
     wire::{Call, CredentialSource, WireKind},
 };
 
-/// The attributes that tell where a request comes from, which every HTTP edge sends.
-pub const ATTRIBUTES: [&str; 3] = [ORIGIN, SITE, MODE];
+/// The attributes that tell where a request comes from and what it begins, which every HTTP edge
+/// sends.
+pub const ATTRIBUTES: [&str; 4] = [ORIGIN, SITE, MODE, HANDSHAKE];
 
 const ORIGIN: &str = "origin";
 const SITE: &str = "sec-fetch-site";
 const MODE: &str = "sec-fetch-mode";
+/// By which every browser says that a request asks for a WebSocket, over HTTP/1.1 (RFC 6455 section
+/// 4.1) and HTTP/2 (RFC 8441 section 5). It is of no hop, so that proxies keep it, and no page can
+/// leave it out.
+const HANDSHAKE: &str = "sec-websocket-version";
 
 /// What a call says under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +50,9 @@ pub fn refusal(
     if call.kind != WireKind::Http || operation.admits_cross_site {
         return None;
     }
-    let changes_state = !matches!(&*call.method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
+    let is_handshake = told(call, HANDSHAKE) != Told::Nothing;
+    let changes_state =
+        is_handshake || !matches!(&*call.method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
     if !changes_state && !operation.signs_in {
         return None;
     }

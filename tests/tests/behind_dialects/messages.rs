@@ -144,6 +144,40 @@ async fn a_websocket_opens_where_it_may() {
     }
 }
 
+/// Its handshake is a GET, which a page of any site can have a browser make with our cookie.
+#[tokio::test]
+async fn w01_a_websocket_with_a_cookie_opens_to_own_pages_alone() {
+    for proxy in Proxy::ALL {
+        let Some(scene) = Scene::start(proxy).await else {
+            continue;
+        };
+        let cookie = scene.sign_in().await;
+        scene.app.answer(|_| Reply::upgrade("websocket"));
+        for (page, status) in [
+            ("Origin: https://books.example\r\n", 101),
+            ("Sec-Fetch-Site: same-origin\r\n", 101),
+            ("Origin: https://evil.example\r\n", 403),
+            ("Origin: null\r\n", 403),
+            ("Sec-Fetch-Site: same-site\r\n", 403),
+            ("", 403),
+        ] {
+            let mut client = Connection::open(scene.server.http(), raw::DEADLINE)
+                .await
+                .unwrap();
+            let request = format!(
+                "GET /me HTTP/1.1\r\nHost: books.example\r\nCookie: {cookie}\r\n{page}\
+                 Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                 Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            );
+            client.send(request.as_bytes()).await.unwrap();
+            let head = client.head().await.unwrap();
+            assert_eq!(head.status, status, "{proxy:?} {page}");
+            let reached = scene.app.take().len();
+            assert_eq!(reached, usize::from(status == 101), "{proxy:?} {page}");
+        }
+    }
+}
+
 /// Each request is asked about, also on a connection that was allowed something before.
 #[tokio::test]
 async fn h02_a_connection_that_stays_open_is_asked_about_each_time() {

@@ -101,6 +101,31 @@ async fn ends(socket: &mut Connection, why: &str) {
     assert!(has_ended, "{why}: {end:?}");
 }
 
+/// Its handshake is a GET, which a page of any site can have a browser make with our cookie.
+#[tokio::test]
+async fn w01_a_websocket_with_a_cookie_opens_to_own_pages_alone() {
+    let scene = start().await;
+    let own = sign_in(&scene, "/login").await;
+    for (page, status) in [
+        ("Origin: https://books.example\r\n", 101),
+        ("Sec-Fetch-Site: same-origin\r\n", 101),
+        ("Origin: https://evil.example\r\n", 403),
+        ("Origin: null\r\n", 403),
+        ("Sec-Fetch-Site: same-site\r\n", 403),
+        ("", 403),
+    ] {
+        let _ = scene.app.take();
+        let mut client = Connection::open(scene.proxy, raw::DEADLINE).await.unwrap();
+        let request = format!(
+            "GET /me HTTP/1.1\r\nHost: books.example\r\nCookie: {own}\r\n{page}Sec-WebSocket-Version: 13\r\n{UPGRADE}"
+        );
+        client.send(request.as_bytes()).await.unwrap();
+        assert_eq!(client.head().await.unwrap().status, status, "{page}");
+        let reached = scene.app.take().len();
+        assert_eq!(reached, usize::from(status == 101), "{page}");
+    }
+}
+
 #[tokio::test]
 async fn r17_a_tunnel_ends_with_its_session() {
     for (by, target) in [
