@@ -206,3 +206,37 @@ fn where_sidegate_speaks_tls_the_proxy_is_told_whom_to_believe() {
         assert!(!ran.stdout.contains("@TLS@"), "{proxy}\n{}", ran.stdout);
     }
 }
+
+#[test]
+fn on_another_machine_sidegate_has_no_name_but_what_is_said() {
+    let dir = shop(
+        "forward_auth: { address: \"192.0.2.7:7483\", trusted_proxies: [ 192.0.2.9 ], caller: edge }, \
+         envoy: { address: \"192.0.2.7:7484\", caller: front }, \
+         tls: { certificate: s.pem, key: s.key, client_ca: c.pem }",
+        "me: { http: GET /me }",
+    );
+    let policy = dir.path().join("sidegate.yaml");
+    let text = std::fs::read_to_string(&policy).unwrap();
+    let front = "callers: { front: { identity: front.example, may: [ authorize ] }, ";
+    std::fs::write(&policy, text.replace("callers: { ", front)).unwrap();
+    let own = [
+        "--ca-file=/x/ca.pem",
+        "--cert-file=/x/f.pem",
+        "--key-file=/x/f.key",
+    ];
+    for proxy in ["nginx", "caddy", "traefik", "envoy"] {
+        let words = [&[proxy], &own[..]].concat();
+        let ran = print(&dir, &words);
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{proxy}: {ran:?}");
+        assert!(ran.stderr.contains("--server-name NAME"), "{}", ran.stderr);
+        let named = [&words[..], &["--server-name=gate.example"]].concat();
+        let ran = print(&dir, &named);
+        assert_eq!(ran.code, 0, "{proxy}: {}", ran.stderr);
+        assert!(
+            ran.stdout.contains("gate.example"),
+            "{proxy}\n{}",
+            ran.stdout
+        );
+        assert!(!ran.stdout.contains("localhost"), "{proxy}\n{}", ran.stdout);
+    }
+}

@@ -117,7 +117,7 @@ impl Facts {
         }
         self.warn_of_cors();
         self.warn_of_grpc();
-        Ok((*address, self.asked_tls(key, false)?))
+        Ok((*address, self.asked_tls(key, *address, false)?))
     }
 
     /// A preflight is answered with headers of ours, and forward-auth knows an answer only as a
@@ -151,13 +151,20 @@ impl Facts {
     }
 
     /// How to ask where the TCP listener `key` speaks TLS.
-    fn asked_tls(&self, key: &str, needs_certificate: bool) -> Result<Option<AskedTls>, Failure> {
+    fn asked_tls(
+        &self,
+        key: &str,
+        address: SocketAddr,
+        needs_certificate: bool,
+    ) -> Result<Option<AskedTls>, Failure> {
         if self.settings.listen.tls.is_some() {
-            return self.tls.asked(key, needs_certificate).map(Some);
+            let asked = self.tls.asked(key, address, needs_certificate);
+            return asked.map(Some);
         }
         if self.tls.is_given() {
             let message = format!("`{key}` speaks no TLS");
-            let next = "leave `--ca-file` and `--cert-file` out, or add `tls` to `listen`";
+            let next = "leave `--ca-file`, `--cert-file` and `--server-name` out, or add `tls` to \
+                        `listen`";
             return Err(Failure::usage(message).next(next));
         }
         Ok(None)
@@ -172,7 +179,7 @@ impl Facts {
         };
         if let Address::Tcp(address) = &settings.address {
             self.check_port(key, *address)?;
-            let tls = self.asked_tls(key, settings.needs_certificate)?;
+            let tls = self.asked_tls(key, *address, settings.needs_certificate)?;
             return Ok((&settings.address, tls));
         }
         Ok((&settings.address, None))

@@ -1,6 +1,9 @@
 //! How a proxy asks Sidegate where that speaks TLS.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use auth_core::authority::Authority;
 use clap::Args;
@@ -14,9 +17,10 @@ pub(super) struct TlsArgs {
     /// The PEM file of the authority that vouches for Sidegate, as the proxy finds it.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// The host name in Sidegate's certificate.
-    #[arg(long, value_name = "NAME", default_value = "localhost")]
-    server_name: String,
+    /// The host name in Sidegate's certificate, which Traefik also asks at. Default: `localhost`
+    /// where Sidegate listens on the loopback; elsewhere it is needed.
+    #[arg(long, value_name = "NAME")]
+    server_name: Option<String>,
     /// The PEM file of the certificate that the proxy presents.
     #[arg(long, value_name = "FILE", requires = "key_file")]
     cert_file: Option<PathBuf>,
@@ -37,12 +41,17 @@ pub(super) struct AskedTls {
 }
 
 impl TlsArgs {
-    /// What was asked for, where the listener `key` speaks TLS.
+    /// What was asked for, where the listener `key` speaks TLS at `address`.
     ///
     /// # Errors
     ///
     /// Returns [`Failure`] when what is needed is not there, or is no name.
-    pub(super) fn asked(&self, key: &str, needs_certificate: bool) -> Result<AskedTls, Failure> {
+    pub(super) fn asked(
+        &self,
+        key: &str,
+        address: SocketAddr,
+        needs_certificate: bool,
+    ) -> Result<AskedTls, Failure> {
         let Some(ca) = &self.ca_file else {
             let message = format!("`{key}` speaks TLS, by `listen.tls`");
             let next = "`--ca-file FILE` names the authority that signed its certificate";
@@ -58,25 +67,35 @@ impl TlsArgs {
             }
             None => None,
         };
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
-        if Authority::parse(self.server_name.as_bytes()).is_err()
-            || !self.server_name.bytes().all(is_plain)
-        {
-            let name = output::printable(&self.server_name);
-            return Err(Failure::usage(format!(
-                "`--server-name {name}` is no host name"
-            )));
-        }
         Ok(AskedTls {
-            name: self.server_name.clone(),
+            name: self.name(key, address)?,
             ca: file(ca)?,
             identity,
         })
     }
 
+    /// The host name in the certificate. On another machine `localhost` would be somebody else.
+    fn name(&self, key: &str, address: SocketAddr) -> Result<String, Failure> {
+        let Some(name) = &self.server_name else {
+            if address.ip().to_canonical().is_loopback() {
+                return Ok("localhost".to_owned());
+            }
+            let message = format!("`{key}` listens on {address}, which is not this machine alone");
+            let next = "`--server-name NAME` is the host name in its certificate";
+            return Err(Failure::usage(message).next(next));
+        };
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-".contains(&byte);
+        if Authority::parse(name.as_bytes()).is_err() || !name.bytes().all(is_plain) {
+            let name = output::printable(name);
+            let message = format!("`--server-name {name}` is no host name");
+            return Err(Failure::usage(message));
+        }
+        Ok(name.clone())
+    }
+
     /// Whether anything was said of TLS.
     pub(super) fn is_given(&self) -> bool {
-        self.ca_file.is_some() || self.cert_file.is_some()
+        self.ca_file.is_some() || self.cert_file.is_some() || self.server_name.is_some()
     }
 }
 
