@@ -7,7 +7,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 
 use super::{peer::PeerCertificate, running::RunningTls};
-use crate::{listener::Peer, serve::Protocol};
+use crate::{lingering_close::LingeringClose, listener::Peer, serve::Protocol};
 
 /// How long a handshake may take.
 const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -69,13 +69,16 @@ async fn accept_within(
 }
 
 async fn shake_hands(
-    mut stream: TcpStream,
+    stream: TcpStream,
     tls: &RunningTls,
     protocol: Protocol,
 ) -> Result<Secured, HandshakeError> {
     let mut first = [0];
     if stream.peek(&mut first).await? > 0 && first != [HANDSHAKE_RECORD] {
+        // The client may still be sending: its answer would be lost to a reset.
+        let mut stream = LingeringClose::new(stream);
         stream.write_all(IN_THE_CLEAR).await?;
+        stream.shutdown().await?;
         return Err(HandshakeError::InTheClear);
     }
     let (config, superseded) = tls.current(protocol);
@@ -127,16 +130,32 @@ mod tests {
 
     /// What a handshake comes to with a client that says this and no more.
     async fn handshake(said: &[u8], limit: Duration) -> (HandshakeError, Vec<u8>) {
+        handshake_with(said, &[], limit).await
+    }
+
+    /// The same with a client that says `more` once it has heard something.
+    async fn handshake_with(
+        said: &[u8],
+        more: &[u8],
+        limit: Duration,
+    ) -> (HandshakeError, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
         let tls = RunningTls::new(LoadedTls::read(&files(folder.path())).unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut client = TcpStream::connect(address).await.unwrap();
-        client.write_all(said).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        let refused = accept_within(limit, server, &tls, Protocol::Any).await;
-        let mut heard = Vec::new();
-        let _ = client.read_to_end(&mut heard).await;
+        let speaking = async {
+            client.write_all(said).await.unwrap();
+            client.readable().await.unwrap();
+            client.write_all(more).await.unwrap();
+            let mut heard = Vec::new();
+            let _ = client.read_to_end(&mut heard).await;
+            drop(client);
+            heard
+        };
+        let (refused, heard) =
+            tokio::join!(accept_within(limit, server, &tls, Protocol::Any), speaking);
         (refused.unwrap_err(), heard)
     }
 
@@ -150,14 +169,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_speaks_in_the_clear_is_told_so() {
-        let (refused, heard) = handshake(b"GET / HTTP/1.1\r\n\r\n", TIME_LIMIT).await;
-        assert!(matches!(refused, HandshakeError::InTheClear), "{refused}");
-        let heard = String::from_utf8(heard).unwrap();
-        let (head, body) = heard.split_once("\r\n\r\n").unwrap();
-        assert!(head.starts_with("HTTP/1.1 400 "), "{heard}");
-        assert!(head.ends_with(&format!("Content-Length: {}", body.len())));
-        assert!(body.contains("https://"), "{heard}");
+    async fn a_client_that_speaks_in_the_clear_is_told_so_whatever_it_still_sends() {
+        for size in [0, 1, 100_000, 500_000] {
+            let (said, more) = (b"POST / HTTP/1.1\r\n\r\n", vec![b'x'; size]);
+            let (refused, heard) = handshake_with(said, &more, TIME_LIMIT).await;
+            assert!(matches!(refused, HandshakeError::InTheClear), "{refused}");
+            let heard = String::from_utf8(heard).unwrap();
+            let (head, body) = heard.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("HTTP/1.1 400 "), "{size}: {heard}");
+            assert!(head.ends_with(&format!("Content-Length: {}", body.len())));
+            assert!(body.contains("https://"), "{heard}");
+        }
     }
 
     #[tokio::test]
