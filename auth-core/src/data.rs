@@ -14,6 +14,7 @@ use crate::{
     expression::{EvalError, Type},
     target::Target,
     value::{JsonLimits, Val, Value},
+    wire::WireKind,
 };
 
 /// A name of data, by its place among the names of an app.
@@ -44,6 +45,14 @@ pub struct Field {
     pub http: FieldSource,
     /// Where the other wires have it, by their names.
     pub elsewhere: Box<[(Box<str>, Box<str>)]>,
+}
+
+impl Field {
+    /// Whether a call on this kind of wire has it in its body or message, and not in its target.
+    #[must_use]
+    pub fn is_in_message(&self, kind: &WireKind) -> bool {
+        *kind != WireKind::Http || matches!(self.http, FieldSource::Body(_))
+    }
 }
 
 /// What was wrong with data. Names fields, never values.

@@ -110,6 +110,33 @@ pub struct Operation {
     pub place: Place,
 }
 
+impl Operation {
+    /// A check that a call on this kind of wire may depend on, with a field that it reads there from
+    /// body or message (R24). `checks` are those of the app.
+    #[must_use]
+    pub fn data_check<'a>(
+        &'a self,
+        checks: &'a [Check],
+        kind: &WireKind,
+    ) -> Option<(&'a Check, &'a Field)> {
+        let attached = self.requirements.iter();
+        attached
+            .filter(|attached| match &attached.applies {
+                Applies::Wire(wire) => wire == kind,
+                Applies::Always | Applies::Below { .. } => true,
+            })
+            .flat_map(|attached| attached.requirement.keys())
+            .flat_map(|key| key.checks())
+            .filter_map(|slot| checks.get(*self.checks.get(usize::from(slot.0))?))
+            .find_map(|check| {
+                let mut fields = self.fields.iter();
+                let reads = |field: &Field| check.is_native() || check.fields().contains(&field.id);
+                let field = fields.find(|field| field.is_in_message(kind) && reads(field))?;
+                Some((check, field))
+            })
+    }
+}
+
 /// An app: a team's operations and checks.
 #[derive(Debug)]
 pub struct App {

@@ -3,8 +3,7 @@
 use super::{Faults, context::Context};
 use crate::{
     check::Check,
-    data::{Field, FieldSource},
-    operation::{Applies, Apps, Operation},
+    operation::{Apps, Operation},
     policy::{scalar::At, source::Document},
     wire::WireKind,
 };
@@ -23,7 +22,7 @@ pub(super) fn check(
         if file.http.is_empty() || is_excepted(context.main, &operation.name) {
             continue;
         }
-        let Some((check, field)) = reads_body(operation, checks) else {
+        let Some((check, field)) = operation.data_check(checks, &WireKind::Http) else {
             continue;
         };
         let (name, check) = (&operation.name, check.name());
@@ -52,26 +51,6 @@ fn is_excepted(main: &Document, name: &str) -> bool {
 fn excepted(main: &Document) -> Option<&[At<String>]> {
     let listen = main.file.listen.as_ref()?;
     Some(&listen.forward_auth.as_ref()?.without_body)
-}
-
-/// A check that matters on HTTP, with a field that it reads from the body.
-fn reads_body<'a>(operation: &'a Operation, checks: &'a [Check]) -> Option<(&'a Check, &'a Field)> {
-    let attached = operation.requirements.iter();
-    attached
-        .filter(|attached| match &attached.applies {
-            Applies::Wire(wire) => *wire == WireKind::Http,
-            Applies::Always | Applies::Below { .. } => true,
-        })
-        .flat_map(|attached| attached.requirement.keys())
-        .flat_map(|key| key.checks())
-        .filter_map(|slot| checks.get(*operation.checks.get(usize::from(slot.0))?))
-        .find_map(|check| {
-            let mut fields = operation.fields.iter();
-            let read = |field: &&Field| check.is_native() || check.fields().contains(&field.id);
-            let field =
-                fields.find(|field| matches!(field.http, FieldSource::Body(_)) && read(field))?;
-            Some((check, field))
-        })
 }
 
 /// Refuses exceptions for operations that are not there.
