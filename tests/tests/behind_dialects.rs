@@ -13,6 +13,8 @@
 mod apps;
 #[path = "behind_dialects/cookies.rs"]
 mod cookies;
+#[path = "behind_dialects/data.rs"]
+mod data;
 #[path = "behind_dialects/grpc.rs"]
 mod grpc;
 #[path = "behind_dialects/hostile.rs"]

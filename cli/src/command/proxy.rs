@@ -6,6 +6,7 @@ use crate::{exit::Exit, failure::Failure, output::Output};
 
 mod advice;
 pub mod attack;
+mod bodies;
 mod envoy;
 mod facts;
 mod forward_auth;

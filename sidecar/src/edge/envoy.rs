@@ -124,23 +124,31 @@ impl<D: DecisionPoint> EnvoyEdge<D> {
         }
         // Pinned where it is: a decision on its way is large, and is not to be moved about.
         let decided = pin!(self.decide(asked.call, asked.body, &profile));
-        match deadline.answer(decided).await {
-            Ok(answer) => self.render(client, &asked.named.hold(answer, &profile), asked.remove),
+        match deadline.result(decided).await {
+            Ok(Err(refusal)) => refused(client, &refusal),
+            Ok(Ok(answer)) => {
+                self.render(client, &asked.named.hold(answer, &profile), asked.remove)
+            }
             Err(_) => self.failed(client),
         }
     }
 
     /// Session and scopes decide before a body is read (DESIGN section 3).
-    async fn decide(&self, call: Call, body: Option<Body>, profile: &WireProfile) -> Answer {
+    async fn decide(
+        &self,
+        call: Call,
+        body: Option<Body>,
+        profile: &WireProfile,
+    ) -> Result<Answer, Refusal> {
         let again = body.map(|body| (body, call.clone()));
         let answer = self.point.authorize(&self.caller, call).await;
         match again {
             Some((body, call)) if answer.reason.code == ReasonCode::DataNeeded => {
-                let call = body.give(call, &answer, profile);
+                let call = body.give(call, &answer, profile)?;
                 // Boxed, so that what is seldom needed takes no room in every request.
-                Box::pin(self.point.authorize(&self.caller, call)).await
+                Ok(Box::pin(self.point.authorize(&self.caller, call)).await)
             }
-            _ => answer,
+            _ => Ok(answer),
         }
     }
 

@@ -220,7 +220,9 @@ fn headers(call: &Call) -> Vec<(String, Bytes)> {
         headers.push((attribute.name.clone(), attribute.value.clone()));
     }
     if !call.data_json.is_empty() {
+        let length = call.data_json.len().to_string();
         headers.push(("content-type".to_owned(), "application/json".into()));
+        headers.push(("content-length".to_owned(), length.into()));
     }
     if call.kind == WireKind::Grpc {
         headers.push(("content-type".to_owned(), "application/grpc".into()));

@@ -72,9 +72,23 @@ const GRPC: &str = r#"
   book_get: { grpc: books.v1.Books/Get }
 "#;
 
+/// Checks that read a body.
+const BODY_CHECKS: &str = r#"
+  is_short: size(data.note) < 4
+"#;
+
+/// Operations with and without such a check.
+const BODIES: &str = r#"
+  note: { session: none, require: is_short, data: { note: { type: string } }, http: "POST /notes/{book}" }
+  own_note: { require: is_short, data: { note: { type: string } }, http: POST /own/note }
+  upload: { session: none, http: POST /notes/upload }
+"#;
+
 /// How the sidecar is set up.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
+    /// Whether there are operations with a check that reads the body.
+    pub(crate) reads_bodies: bool,
     pub(crate) login: Option<&'static str>,
     pub(crate) store: Arc<dyn Store>,
     /// Where the app is that speaks gRPC, if it does.
@@ -84,6 +98,7 @@ pub(crate) struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            reads_bodies: false,
             login: None,
             store: Arc::new(MemoryStore::new()),
             grpc: None,
@@ -97,6 +112,8 @@ pub(crate) struct Scene {
     pub(crate) server: Server,
     pub(crate) clock: Arc<ManualClock>,
     session_api: SocketAddr,
+    /// Our own reverse proxy in front of the same app.
+    pub(crate) own_proxy: Option<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
     _folder: TempDir,
@@ -113,7 +130,7 @@ impl Scene {
     pub(crate) async fn with(proxy: Proxy, setup: Setup) -> Option<Self> {
         let app = App::start(|_| ok()).await;
         let port = Port::free();
-        let folder = folder(proxy, &setup, port.number());
+        let folder = folder(proxy, &setup, port.number(), app.address());
         let policy = folder.path().join("sidegate.yaml");
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
         let bound = Sidecar::builder(&policy)
@@ -124,6 +141,10 @@ impl Scene {
             .unwrap();
         let Some(Address::Tcp(session_api)) = bound.addresses.http.first().cloned() else {
             panic!("a TCP address was asked for");
+        };
+        let own_proxy = match &bound.addresses.proxy {
+            Some(Address::Tcp(address)) => Some(*address),
+            _ => None,
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(async move {
@@ -143,6 +164,7 @@ impl Scene {
             server,
             clock,
             session_api,
+            own_proxy,
             stop: Some(stop),
             running: Some(running),
             _folder: folder,
@@ -221,7 +243,7 @@ impl Drop for Scene {
 }
 
 /// The policy file and the token, in a folder of their own.
-pub(crate) fn folder(proxy: Proxy, setup: &Setup, port: u16) -> TempDir {
+pub(crate) fn folder(proxy: Proxy, setup: &Setup, port: u16, app: SocketAddr) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let login = setup.login.map(|login| format!("login: \"{login}\""));
     let login = login.unwrap_or_default();
@@ -233,7 +255,20 @@ pub(crate) fn folder(proxy: Proxy, setup: &Setup, port: u16) -> TempDir {
         ),
     };
     let grpc = setup.grpc.map_or("", |_| GRPC);
-    let policy = format!("{}{grpc}", POLICY.replace("EDGE", &edge));
+    let (checks, bodies, own) = match setup.reads_bodies {
+        true => (
+            BODY_CHECKS,
+            BODIES,
+            format!(
+                "\n  proxy: {{ address: 127.0.0.1:0, upstream: \"http://{app}\", caller: edge }}"
+            ),
+        ),
+        false => ("\n", "", String::new()),
+    };
+    let policy = POLICY
+        .replace("EDGE", &format!("{edge}{own}"))
+        .replace("checks:\n", &format!("checks:{checks}"));
+    let policy = format!("{policy}{grpc}{bodies}");
     std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
     write_token(folder.path());
     folder

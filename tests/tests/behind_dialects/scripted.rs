@@ -44,7 +44,7 @@ impl Scripted {
         let app = App::start(|_| ok()).await;
         let port = Port::free();
         let sidecar = App::start_at(port.address(), script).await;
-        let folder = folder(proxy, &Setup::default(), port.number());
+        let folder = folder(proxy, &Setup::default(), port.number(), app.address());
         let printing = Printing {
             program: Path::new(PROGRAM),
             policy: &folder.path().join("sidegate.yaml"),

@@ -149,7 +149,10 @@ pub struct ForwardAuthFile {
 ///
 /// What Envoy's configuration says of a route in `context_extensions` holds the answer: `operation`
 /// names the operation that it is for, `tags` tags (with commas between) that the operation has.
-/// A request that reaches another operation is refused; neither ever lets one pass.
+/// A request that reaches another operation is refused; neither ever lets one pass. A check reads a
+/// body where the route has `with_request_body: { allow_partial_message: true }`; what is longer than
+/// 64 KiB, or was cut, is refused with 413, and what has no `Content-Length` with 411: it could be a
+/// beginning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvoyFile {

@@ -3,6 +3,7 @@
 use auth_core::policy::settings::Address;
 
 use super::{
+    bodies,
     facts::{Facts, OVERRIDES},
     tls::AskedTls,
 };
@@ -14,6 +15,13 @@ const ENVOY: &str = include_str!("envoy.yaml");
 const GRPC_ROUTE: &str = r#"              - match: { prefix: "/", grpc: {} }
                 route: { cluster: app_grpc, timeout: 0s }
 "#;
+
+/// What stands before the routes whose bodies are read.
+const BODY_COMMENT: &str = r"              # Checks read the body of these. Envoy keeps its beginning until the answer is there, and
+              # Sidegate refuses what is longer (413) and what states no length (411), since Envoy calls
+              # the beginning of such a body whole. Every other body passes as it comes. Where a body is
+              # not handed over, a check that reads it does not hold.
+";
 
 const GRPC_CLUSTER: &str = r#"  - name: app_grpc
     type: STRICT_DNS
@@ -52,9 +60,17 @@ pub(super) fn configuration(facts: &Facts) -> Result<String, Failure> {
         true => (GRPC_ROUTE, GRPC_CLUSTER),
         false => ("", ""),
     };
+    let bodies = bodies::routes(&facts.policy);
+    let runtime = bodies::runtime(&bodies);
+    let bodies = match bodies.is_empty() {
+        true => bodies,
+        false => format!("{BODY_COMMENT}{bodies}"),
+    };
     Ok(ENVOY
         .replace("@GRPC_ROUTE@\n", route)
         .replace("@GRPC_CLUSTER@\n", cluster)
+        .replace("@BODY_ROUTES@\n", &bodies)
+        .replace("@RUNTIME@\n", &runtime)
         .replace("@LISTEN_HOST@", &facts.listen.ip().to_string())
         .replace("@LISTEN_PORT@", &facts.listen.port().to_string())
         .replace("@APP_HOST@", host.trim_matches(['[', ']']))

@@ -10,7 +10,7 @@ use auth_core::{
     wire::{self, Call, Deliverable, SessionView, WireKind},
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use proto::envoy::service::auth::v3::{CheckRequest, HttpRequest, Peer};
 
 use super::{
@@ -73,36 +73,71 @@ pub(super) struct Asked {
     pub(super) body: Option<Body>,
 }
 
-/// A whole body that data can be read from.
+/// What Envoy handed over of a body that data can be read from.
 #[derive(Debug)]
-pub(super) struct Body {
-    headers: HeaderMap,
-    bytes: Bytes,
+pub(super) enum Body {
+    /// All of it.
+    Whole {
+        /// The headers of its request.
+        headers: HeaderMap,
+        /// The body.
+        bytes: Bytes,
+    },
+    /// Its beginning, on which nothing is decided.
+    Cut,
+    /// What may be all of it or its beginning.
+    Unmeasured,
 }
+
+/// What a client is told whose body has no stated length, with status 411.
+const UNMEASURED: &str = "the body needs a `content-length`: a decision is made on it";
 
 impl Body {
-    /// The call again, with what it declares of its body: `answer` waits for that.
-    pub(super) fn give(&self, call: Call, answer: &Answer, profile: &WireProfile) -> Call {
-        let content_type = body::readable(&self.headers).unwrap_or_default();
-        body::with_data(call, answer, profile, content_type, &self.bytes)
+    /// What there is of a body; `None` where it is unknown. One that is empty may be one that Envoy
+    /// was not told to hand over, and what a header says of that may be the client's own word.
+    ///
+    /// A body that comes in pieces is whole only if it is as long as was stated: when the piece comes
+    /// that fills its buffer, Envoy hands over those before it, and calls them whole (as seen with
+    /// 1.40).
+    fn of(headers: HeaderMap, bytes: Bytes) -> Option<Self> {
+        body::readable(&headers)?;
+        let mut lengths = Vec::new();
+        for length in headers.get_all(header::CONTENT_LENGTH) {
+            lengths.push(length.to_str().ok()?.parse::<usize>().ok()?);
+        }
+        let is_partial = |value: &HeaderValue| value != "false";
+        let is_cut = headers.get_all(PARTIAL).iter().any(is_partial)
+            || bytes.len() > wire::MAX_DATA_BYTES
+            || lengths.iter().any(|length| *length > bytes.len());
+        let is_whole = lengths.iter().all(|length| *length == bytes.len());
+        match (bytes.is_empty(), is_cut) {
+            (true, _) => None,
+            (false, true) => Some(Self::Cut),
+            (false, false) if lengths.is_empty() => Some(Self::Unmeasured),
+            (false, false) => is_whole.then_some(Self::Whole { headers, bytes }),
+        }
     }
-}
 
-/// Whether the body is there, in full. One that is empty may be one that Envoy was not told to hand
-/// over, and what a header says of that may be the client's own word.
-fn is_whole(headers: &HeaderMap, body: &[u8]) -> bool {
-    let cut = headers
-        .get_all(PARTIAL)
-        .iter()
-        .any(|value| value != "false");
-    let shorter = headers
-        .get_all(header::CONTENT_LENGTH)
-        .iter()
-        .any(|length| {
-            let length = length.to_str().ok().and_then(|length| length.parse().ok());
-            length != Some(body.len())
-        });
-    !body.is_empty() && body.len() <= wire::MAX_DATA_BYTES && !cut && !shorter
+    /// The call again, with what it declares of its body: `answer` waits for that.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`Refusal`] when the body was cut, or may have been.
+    pub(super) fn give(
+        &self,
+        call: Call,
+        answer: &Answer,
+        profile: &WireProfile,
+    ) -> Result<Call, Refusal> {
+        match self {
+            Self::Whole { headers, bytes } => {
+                let content_type = body::readable(headers).unwrap_or_default();
+                Ok(body::with_data(call, answer, profile, content_type, bytes))
+            }
+            Self::Cut => Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, body::TOO_LARGE)),
+            Self::Unmeasured => Err(Refusal::new(StatusCode::LENGTH_REQUIRED, UNMEASURED)),
+        }
+    }
 }
 
 /// A request by HTTP, as Envoy describes it.
@@ -159,26 +194,34 @@ impl Described {
             WireKind::Grpc => "",
             _ => text("method", &self.http.method)?,
         };
+        let credentials = extract::credentials(&headers, profile)?;
+        let attributes = extract::attributes(&headers, profile)?;
+        let remove = Remove {
+            headers: headers::to_remove(&headers),
+            query: query::to_remove(target, &profile.query_parameters),
+        };
         // `body` holds text and `raw_body` bytes, as the operator wants them.
         let body = match self.http.raw_body.is_empty() {
             true => self.http.body.clone(),
             false => self.http.raw_body.clone(),
         };
-        let is_readable = is_whole(&headers, &body) && body::readable(&headers).is_some();
-        let waits = is_readable && kind == WireKind::Http;
+        let body = match kind {
+            WireKind::Http => Body::of(headers, body),
+            _ => None,
+        };
         let call = Call {
             tenant: tenant.clone(),
             authority: text("host", &self.http.host)?.to_owned(),
-            credentials: extract::credentials(&headers, profile)?,
+            credentials,
             peer: peer::peer(self.source)?,
-            attributes: extract::attributes(&headers, profile)?,
+            attributes,
             // The app's response does not come by here, but the app can set a cookie by itself.
             deliverable: Deliverable {
                 cookie: true,
                 ..Deliverable::default()
             },
             data_complete: false,
-            data_pending: waits,
+            data_pending: body.is_some(),
             view: SessionView::Full,
             ..Call::new(kind, method, target)
         };
@@ -188,14 +231,8 @@ impl Described {
                 operation: self.extensions.get(OPERATION).cloned(),
                 tags: self.extensions.get(TAGS).cloned(),
             },
-            remove: Remove {
-                headers: headers::to_remove(&headers),
-                query: query::to_remove(target, &profile.query_parameters),
-            },
-            body: waits.then_some(Body {
-                headers,
-                bytes: body,
-            }),
+            remove,
+            body,
         })
     }
 }

@@ -9,6 +9,10 @@ use auth_core::{
 use bytes::Bytes;
 use http::{HeaderMap, header};
 
+/// What a client is told whose body is longer than
+/// [`MAX_DATA_BYTES`](auth_core::wire::MAX_DATA_BYTES), with status 413.
+pub const TOO_LARGE: &str = "the body is larger than what a decision can be made on";
+
 /// The media type of a body that can be read; what is packed cannot.
 #[must_use]
 pub fn readable(headers: &HeaderMap) -> Option<&[u8]> {

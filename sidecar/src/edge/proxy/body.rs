@@ -42,7 +42,7 @@ async fn collected(unread: Body) -> Result<Bytes, Refusal> {
         Ok(whole) => Ok(whole.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Refusal {
             status: StatusCode::PAYLOAD_TOO_LARGE,
-            problem: "the body is larger than what a decision can be made on",
+            problem: body::TOO_LARGE,
         }),
         Err(_) => Err(Refusal {
             status: StatusCode::BAD_REQUEST,

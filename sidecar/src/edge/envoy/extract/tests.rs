@@ -6,6 +6,7 @@ use proto::envoy::{
 };
 
 use super::*;
+use crate::edge::deadline::too_late;
 
 /// Which form Envoy sends headers in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +15,15 @@ enum Form {
     Joined,
     /// `encode_raw_headers: true`: one by one.
     Raw,
+}
+
+/// What there is of a body.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Handed {
+    Nothing,
+    Whole,
+    Cut,
+    Unmeasured,
 }
 
 const FORMS: [Form; 2] = [Form::Joined, Form::Raw];
@@ -268,23 +278,35 @@ fn what_is_no_request_by_http_is_none() {
 }
 
 #[test]
-fn r24_a_call_waits_for_a_body_that_is_there_in_full() {
+fn r24_a_call_waits_for_its_body_and_what_was_cut_is_not_read() {
+    use Handed::{Cut, Nothing, Unmeasured, Whole};
     let json = ("content-type", "application/json");
-    let long = format!("{{\"a\":\"{}\"}}", "x".repeat(wire::MAX_DATA_BYTES));
-    for (body, headers, waits) in [
-        ("{}", &[json][..], true),
-        ("{}", &[json, ("content-length", "2")], true),
-        ("{}", &[json, ("x-envoy-auth-partial-body", "false")], true),
-        ("{}", &[json, ("x-envoy-auth-partial-body", "true")], false),
-        ("{}", &[json, ("content-length", "3")], false),
-        ("{}", &[json, ("content-length", "x")], false),
-        ("{}", &[json, json], false),
-        ("{}", &[json, ("content-encoding", "gzip")], false),
-        ("{}", &[("content-type", "text/plain")], false),
-        ("{}", &[("content-type", "application/grpc")], false),
+    let longest = format!("{{}}{}", " ".repeat(wire::MAX_DATA_BYTES - 2));
+    let long = format!("{longest} ");
+    for (body, headers, handed) in [
+        ("{}", &[json, ("content-length", "2")][..], Whole),
+        // Envoy says so of a beginning too.
+        ("{}", &[json], Unmeasured),
+        (
+            "{}",
+            &[json, ("x-envoy-auth-partial-body", "false")],
+            Unmeasured,
+        ),
+        ("{}", &[json, ("x-envoy-auth-partial-body", "true")], Cut),
+        ("{}", &[json, ("content-length", "3")], Cut),
+        ("{}", &[json, ("content-length", "1")], Nothing),
+        ("{}", &[json, ("content-length", "x")], Nothing),
+        ("{}", &[json, json], Nothing),
+        ("{}", &[json, ("content-encoding", "gzip")], Nothing),
+        ("{}", &[("content-type", "text/plain")], Nothing),
+        ("{}", &[("content-type", "application/grpc")], Nothing),
         // Nobody says that there is none, and a client may say so of one that Envoy kept.
-        ("", &[json, ("x-envoy-auth-partial-body", "false")], false),
-        (&long, &[json], false),
+        ("", &[json, ("x-envoy-auth-partial-body", "false")], Nothing),
+        ("", &[json, ("content-length", "3")], Nothing),
+        (&longest, &[json, ("content-length", "65536")], Whole),
+        (&long, &[json, ("content-length", "65537")], Cut),
+        (&long, &[json], Cut),
+        (&long, &[("content-type", "text/plain")], Nothing),
     ] {
         for (form, raw) in [(Form::Joined, true), (Form::Raw, false)] {
             let mut http = request(form, headers);
@@ -295,9 +317,27 @@ fn r24_a_call_waits_for_a_body_that_is_there_in_full() {
             }
             let asked = asked(http, &[]).unwrap();
             let shown = format!("{body:.9} {headers:?} {form:?}");
-            assert_eq!(asked.call.data_pending, waits, "{shown}");
-            assert_eq!(asked.body.is_some(), waits, "{shown}");
+            let waits = asked.call.data_pending;
+            assert_eq!(waits, handed != Nothing, "{shown}");
             assert!(!asked.call.data_complete, "{shown}");
+            let profile = WireProfile::default();
+            let answer = too_late();
+            let again = asked
+                .body
+                .map(|body| body.give(asked.call, &answer, &profile));
+            let found = match again {
+                None => Nothing,
+                Some(Ok(call)) => {
+                    assert!(call.data_complete && !call.data_pending, "{shown}");
+                    Whole
+                }
+                Some(Err(refusal)) => match refusal.status.as_u16() {
+                    413 => Cut,
+                    411 => Unmeasured,
+                    other => panic!("{shown}: {other}"),
+                },
+            };
+            assert_eq!(found, handed, "{shown}");
         }
     }
 }
