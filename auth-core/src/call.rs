@@ -41,6 +41,8 @@ pub enum CallSession {
         token_id: String,
         /// When the token ends.
         expires_at: Timestamp,
+        /// When the certificate ends that it is bound to, where that is known.
+        proven_until: Option<Timestamp>,
         /// Who it is for, as JSON: the token is not there when the handle comes back.
         identity: String,
     },
@@ -57,13 +59,15 @@ pub enum CallSession {
     Fixed {
         /// What it is of, in words.
         of: String,
+        /// When it ends, where that is known.
+        expires_at: Option<Timestamp>,
         /// Who it is for, as JSON.
         identity: String,
     },
 }
 
 /// The form of what is sealed: one of another form is no good.
-const FORMAT: u8 = 2;
+const FORMAT: u8 = 3;
 
 /// What a handle says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,12 +122,18 @@ impl CallHandle {
         good.then_some(handle)
     }
 
-    /// When the handle ends: five minutes after it was made, and with a foreign token before that.
+    /// When the handle ends: five minutes after it was made, and with a foreign token or a
+    /// certificate before that.
     fn ends_at(&self) -> Timestamp {
         let end = self.issued_at.plus(CALL_LIFETIME);
         match &self.session {
-            CallSession::External { expires_at, .. } => end.min(*expires_at),
-            _ => end,
+            CallSession::External {
+                expires_at,
+                proven_until,
+                ..
+            } => end.min(*expires_at).min(proven_until.unwrap_or(end)),
+            CallSession::Fixed { expires_at, .. } => end.min(expires_at.unwrap_or(end)),
+            CallSession::Anonymous | CallSession::Stored { .. } | CallSession::ApiKey { .. } => end,
         }
     }
 
@@ -157,6 +167,7 @@ impl CallHandle {
                 session,
                 token_id,
                 expires_at,
+                proven_until,
                 identity,
             } => {
                 out.byte(2);
@@ -165,6 +176,7 @@ impl CallHandle {
                 out.text(&session.discriminator);
                 out.text(token_id);
                 out.time(*expires_at);
+                out.end(*proven_until);
                 out.text(identity);
             }
             CallSession::ApiKey { id, hash, identity } => {
@@ -173,9 +185,14 @@ impl CallHandle {
                 out.0.extend_from_slice(hash.as_bytes());
                 out.text(identity);
             }
-            CallSession::Fixed { of, identity } => {
+            CallSession::Fixed {
+                of,
+                expires_at,
+                identity,
+            } => {
                 out.byte(3);
                 out.text(of);
+                out.end(*expires_at);
                 out.text(identity);
             }
         }
@@ -228,6 +245,14 @@ impl Writer {
         self.0.extend_from_slice(&time.as_micros().to_be_bytes());
     }
 
+    /// A time that may be none.
+    fn end(&mut self, time: Option<Timestamp>) {
+        self.byte(u8::from(time.is_some()));
+        if let Some(time) = time {
+            self.time(time);
+        }
+    }
+
     fn text(&mut self, text: &str) {
         let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
         let text = text.as_bytes().get(..usize::from(length));
@@ -255,6 +280,15 @@ impl Reader<'_> {
             .map(|bytes| Timestamp::from_micros(i64::from_be_bytes(bytes)))
     }
 
+    /// A time that may be none; the outer `None` is no time at all.
+    fn end(&mut self) -> Option<Option<Timestamp>> {
+        match self.byte()? {
+            0 => Some(None),
+            1 => self.time().map(Some),
+            _ => None,
+        }
+    }
+
     fn text(&mut self) -> Option<String> {
         let length = usize::from(u16::from_be_bytes(self.take()?));
         let (head, tail) = self.0.split_at_checked(length)?;
@@ -277,10 +311,12 @@ impl Reader<'_> {
                 },
                 token_id: self.text()?,
                 expires_at: self.time()?,
+                proven_until: self.end()?,
                 identity: self.text()?,
             },
             3 => CallSession::Fixed {
                 of: self.text()?,
+                expires_at: self.end()?,
                 identity: self.text()?,
             },
             4 => CallSession::ApiKey {
@@ -330,6 +366,35 @@ mod tests {
             },
             token_id: "j".into(),
             expires_at,
+            proven_until: None,
+            identity: "{}".into(),
+        }
+    }
+
+    fn bound(proven_until: Timestamp) -> CallSession {
+        let token_ends = NOW.plus(CALL_LIFETIME);
+        match external(token_ends) {
+            CallSession::External {
+                session,
+                token_id,
+                expires_at,
+                identity,
+                ..
+            } => CallSession::External {
+                session,
+                token_id,
+                expires_at,
+                proven_until: Some(proven_until),
+                identity,
+            },
+            other => other,
+        }
+    }
+
+    fn fixed(expires_at: Option<Timestamp>) -> CallSession {
+        CallSession::Fixed {
+            of: "static token".into(),
+            expires_at,
             identity: "{}".into(),
         }
     }
@@ -352,10 +417,9 @@ mod tests {
                 hash: TokenHash::from_bytes([4; 32]),
                 identity: "{}".into(),
             },
-            CallSession::Fixed {
-                of: "static token".into(),
-                identity: "{}".into(),
-            },
+            bound(NOW.plus(CALL_LIFETIME)),
+            fixed(None),
+            fixed(Some(NOW.plus(CALL_LIFETIME))),
         ] {
             let sent = CallHandle {
                 continues: matches!(session, CallSession::Fixed { .. }),
@@ -370,14 +434,15 @@ mod tests {
     }
 
     #[test]
-    fn a_handle_ends_with_its_foreign_token() {
-        let sealed = handle(external(NOW.plus(Duration::from_secs(60))))
-            .seal(&keys(), &SystemRandom)
-            .unwrap();
-        for (seconds, good) in [(59, true), (60, false)] {
-            let now = NOW.plus(Duration::from_secs(seconds));
-            let opened = CallHandle::open(&sealed, &keys(), &Caller::new("shop"), now);
-            assert_eq!(opened.is_some(), good, "after {seconds} s");
+    fn a_handle_ends_with_its_foreign_token_or_its_certificate() {
+        let end = NOW.plus(Duration::from_secs(60));
+        for session in [external(end), bound(end), fixed(Some(end))] {
+            let sealed = handle(session).seal(&keys(), &SystemRandom).unwrap();
+            for (seconds, good) in [(59, true), (60, false)] {
+                let now = NOW.plus(Duration::from_secs(seconds));
+                let opened = CallHandle::open(&sealed, &keys(), &Caller::new("shop"), now);
+                assert_eq!(opened.is_some(), good, "after {seconds} s");
+            }
         }
     }
 

@@ -18,36 +18,69 @@ impl Peer {
     /// The same peer, who has proven to hold this certificate, in DER form.
     #[must_use]
     pub fn with_certificate(self, der: &[u8]) -> Self {
+        let Validity {
+            not_before,
+            not_after,
+        } = Validity::of(der);
         Self {
             certificate_sha256: Bytes::copy_from_slice(digest(&SHA256, der).as_ref()),
-            not_before: not_before(der),
+            not_before,
+            not_after,
             ..self
         }
     }
 }
 
-/// From when on a certificate in DER form is valid (RFC 5280 section 4.1.2.5); `None` when that
-/// cannot be read.
-#[must_use]
-pub fn not_before(der: &[u8]) -> Option<Timestamp> {
-    let (certificate, _) = element(der, SEQUENCE)?;
-    let (signed, _) = element(certificate, SEQUENCE)?;
-    let rest = element(signed, VERSION).map_or(signed, |(_, rest)| rest);
-    let (_, rest) = element(rest, INTEGER)?;
-    let (_, rest) = element(rest, SEQUENCE)?; // the algorithm
-    let (_, rest) = element(rest, SEQUENCE)?; // the issuer
-    let (validity, _) = element(rest, SEQUENCE)?;
-    let text = match element(validity, UTC_TIME) {
-        Some((short, _)) => {
-            let short = std::str::from_utf8(short).ok()?;
-            // Two digits of a year are those from 1950 to 2049.
-            let century = if short < "5" { "20" } else { "19" };
-            format!("{century}{short}")
-        }
-        None => {
-            let (long, _) = element(validity, GENERALIZED_TIME)?;
-            std::str::from_utf8(long).ok()?.to_owned()
-        }
+/// From when to when a certificate is valid (RFC 5280 section 4.1.2.5); an end that cannot be read
+/// is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Validity {
+    /// From when on.
+    pub not_before: Option<Timestamp>,
+    /// Until when.
+    pub not_after: Option<Timestamp>,
+}
+
+impl Validity {
+    /// What a certificate in DER form says of it.
+    #[must_use]
+    pub fn of(der: &[u8]) -> Self {
+        Self::read(der).unwrap_or_default()
+    }
+
+    fn read(der: &[u8]) -> Option<Self> {
+        let (certificate, _) = element(der, SEQUENCE)?;
+        let (signed, _) = element(certificate, SEQUENCE)?;
+        let rest = element(signed, VERSION).map_or(signed, |(_, rest)| rest);
+        let (_, rest) = element(rest, INTEGER)?;
+        let (_, rest) = element(rest, SEQUENCE)?; // the algorithm
+        let (_, rest) = element(rest, SEQUENCE)?; // the issuer
+        let (validity, _) = element(rest, SEQUENCE)?;
+        let (first, rest) = time(validity)?;
+        let second = time(rest);
+        Some(Self {
+            not_before: instant(first),
+            not_after: second.and_then(|(second, _)| instant(second)),
+        })
+    }
+}
+
+/// The tag of a time, which tells its form, and its text.
+type Time<'a> = (u8, &'a [u8]);
+
+/// The time that the bytes begin with, and what follows it.
+fn time(bytes: &[u8]) -> Option<(Time<'_>, &[u8])> {
+    let of = |tag| element(bytes, tag).map(|(content, rest)| ((tag, content), rest));
+    of(UTC_TIME).or_else(|| of(GENERALIZED_TIME))
+}
+
+fn instant((tag, content): Time<'_>) -> Option<Timestamp> {
+    let content = std::str::from_utf8(content).ok()?;
+    // Two digits of a year are those from 1950 to 2049.
+    let text = match tag {
+        UTC_TIME if content < "5" => format!("20{content}"),
+        UTC_TIME => format!("19{content}"),
+        _ => content.to_owned(),
     };
     let at = DateTime::strptime("%Y%m%d%H%M%SZ", &text).ok()?;
     let at = at.to_zoned(TimeZone::UTC).ok()?.timestamp();
@@ -86,8 +119,9 @@ mod tests {
         all
     }
 
-    fn certificate(version: bool, time: (u8, &str)) -> Vec<u8> {
-        let validity = der(time.0, time.1.as_bytes());
+    fn certificate(version: bool, first: (u8, &str), second: (u8, &str)) -> Vec<u8> {
+        let times = [first, second].map(|(tag, text)| der(tag, text.as_bytes()));
+        let validity = times.concat();
         let parts = [
             if version {
                 der(VERSION, &der(INTEGER, &[2]))
@@ -104,7 +138,8 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_says_from_when_on_it_is_valid() {
+    fn a_certificate_says_from_when_to_when_it_is_valid() {
+        const GOOD: (u8, &str) = (GENERALIZED_TIME, "20500101000000Z");
         for (version, tag, text, expected) in [
             (true, UTC_TIME, "261123163825Z", Some(1_795_451_905)),
             (false, UTC_TIME, "261123163825Z", Some(1_795_451_905)),
@@ -122,24 +157,32 @@ mod tests {
             (true, GENERALIZED_TIME, "20500101000000", None),
             (true, 0x0c, "261123163825Z", None),
         ] {
-            let certificate = certificate(version, (tag, text));
-            let expected = expected.map(Timestamp::from_seconds);
-            assert_eq!(not_before(&certificate), expected, "{text}");
+            let good = Some(Timestamp::from_seconds(2_524_608_000));
+            let odd = expected.map(Timestamp::from_seconds);
+            let first = Validity::of(&certificate(version, (tag, text), GOOD));
+            assert_eq!(first.not_before, odd, "{text}");
+            // After what is no time at all, nothing is looked for.
+            let is_time = tag != 0x0c;
+            assert_eq!(first.not_after, good.filter(|_| is_time), "{text}");
+            let second = Validity::of(&certificate(version, GOOD, (tag, text)));
+            assert_eq!((second.not_before, second.not_after), (good, odd), "{text}");
         }
     }
 
     #[test]
     fn what_is_cut_or_no_certificate_says_nothing() {
-        let whole = certificate(true, (UTC_TIME, "261123163825Z"));
+        let time = (UTC_TIME, "261123163825Z");
+        let whole = certificate(true, time, time);
         for length in 0..whole.len() {
-            assert_eq!(not_before(&whole[..length]), None, "{length}");
+            let read = Validity::of(&whole[..length]);
+            assert_eq!(read, Validity::default(), "{length}");
         }
         for odd in [
             &b"\x30\x80\x00\x00"[..],
             b"\x30\x85\x00\x00\x00\x00\x00",
             b"-----",
         ] {
-            assert_eq!(not_before(odd), None);
+            assert_eq!(Validity::of(odd), Validity::default());
         }
     }
 }

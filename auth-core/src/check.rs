@@ -473,7 +473,7 @@ impl Facts<'_> {
             Variable::WirePath => Some(self.path),
             Variable::WireHost => stated(&call.authority),
             Variable::WirePeerAddress => stated(&call.peer.address),
-            Variable::WorkloadIdentity => stated(&call.peer.identity),
+            Variable::WorkloadIdentity => stated(call.peer.proven_identity(self.now)),
             Variable::Now => None,
             Variable::Column { lookup, column } => match self.rows.get(*lookup) {
                 Some(Row::Found(Some(row))) => row.get(*column)?.as_str(),

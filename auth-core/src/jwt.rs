@@ -29,7 +29,7 @@ mod verifier;
 pub use algorithm::Algorithm;
 pub use claims::{Actor, MAX_ID_CHARS, VerifiedToken};
 pub use compact::{MAX_HEADER_BYTES, MAX_TOKEN_BYTES};
-pub use confirmation::{Confirmation, Sent};
+pub use confirmation::{Confirmation, Sender, Sent};
 pub use header::MAX_KEY_ID_BYTES;
 pub use issuer::{DEFAULT_LEEWAY, Issuer, IssuerBuilder, IssuerError, KeySource, MAX_LEEWAY};
 pub use json::{JsonFault, MAX_JSON_DEPTH};

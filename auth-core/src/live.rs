@@ -31,7 +31,10 @@ pub enum Origin {
     /// With a static token of the configuration.
     Static,
     /// With the peer, who proves it with each connection.
-    Peer,
+    Peer {
+        /// When its certificate ends, where that is known.
+        expires_at: Option<Timestamp>,
+    },
     /// With an API key of ours.
     ApiKey {
         /// The key.
@@ -179,7 +182,7 @@ impl Session {
             Origin::Stored(record) => Some(record.id),
             Origin::External { .. }
             | Origin::Static
-            | Origin::Peer
+            | Origin::Peer { .. }
             | Origin::ApiKey { .. }
             | Origin::Stated => None,
         }
@@ -191,7 +194,9 @@ impl Session {
         match &self.origin {
             Origin::Stored(record) => record.etag(),
             Origin::External { version, .. } => format!("\"{version}\""),
-            Origin::Static | Origin::Peer | Origin::ApiKey { .. } | Origin::Stated => String::new(),
+            Origin::Static | Origin::Peer { .. } | Origin::ApiKey { .. } | Origin::Stated => {
+                String::new()
+            }
         }
     }
 
@@ -201,8 +206,8 @@ impl Session {
         match &self.origin {
             Origin::Stored(record) => Some(record.expires_at),
             Origin::External { expires_at, .. } => Some(*expires_at),
-            Origin::ApiKey { expires_at, .. } => *expires_at,
-            Origin::Static | Origin::Peer | Origin::Stated => None,
+            Origin::ApiKey { expires_at, .. } | Origin::Peer { expires_at } => *expires_at,
+            Origin::Static | Origin::Stated => None,
         }
     }
 
@@ -213,7 +218,7 @@ impl Session {
             Origin::Stored(record) => Some(record.ends_at()),
             Origin::External { .. }
             | Origin::Static
-            | Origin::Peer
+            | Origin::Peer { .. }
             | Origin::ApiKey { .. }
             | Origin::Stated => None,
         }

@@ -24,6 +24,8 @@ pub enum Refusal {
     Foreign(String),
     /// A token of an issuer whose sender has not shown to be who may use it, in a word.
     Unconfirmed(&'static str),
+    /// Presented by a peer whose certificate has ended since its connection was opened.
+    CertificateExpired,
     /// Issued before all that its subject had was revoked.
     SubjectRevoked,
     /// Presented by a peer with too many refusals.
@@ -35,6 +37,7 @@ impl Refusal {
     #[must_use]
     pub fn of(rejection: &Rejection) -> Self {
         match rejection {
+            Rejection::CertificateExpired => Self::CertificateExpired,
             Rejection::SenderConstrained
             | Rejection::CertificateMissing
             | Rejection::CertificateMismatch
@@ -54,6 +57,7 @@ impl Refusal {
             Self::Dead(Death::Superseded) => "superseded",
             Self::Foreign(_) => "foreign_token",
             Self::Unconfirmed(why) => why,
+            Self::CertificateExpired => "certificate_expired",
             Self::SubjectRevoked => "subject_revoked",
             Self::Throttled => "throttled",
         }

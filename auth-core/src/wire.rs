@@ -155,6 +155,26 @@ pub struct Peer {
     /// From when on its certificate is valid, which tells when it was issued; `None` when that is
     /// not known.
     pub not_before: Option<Timestamp>,
+    /// When its certificate ends; `None` when that is not known, and nothing more is asked then.
+    pub not_after: Option<Timestamp>,
+}
+
+impl Peer {
+    /// Whether its certificate is known to have ended (RFC 5280 section 4.1.2.5).
+    #[must_use]
+    pub fn has_expired(&self, now: Timestamp) -> bool {
+        self.not_after.is_some_and(|end| now >= end)
+    }
+
+    /// The identity that it proves now: none once its certificate has ended.
+    #[must_use]
+    pub fn proven_identity(&self, now: Timestamp) -> &str {
+        if self.has_expired(now) {
+            ""
+        } else {
+            &self.identity
+        }
+    }
 }
 
 /// The changes that an edge can deliver to the client.

@@ -173,6 +173,57 @@ async fn t_25_a_bound_token_is_held_to_its_certificate_though_it_was_cached() {
     }
 }
 
+/// A call with a bound token, over a connection whose certificate ends then.
+fn call_until(token: &str, not_after: Option<Timestamp>) -> Call {
+    let call = call("POST", "/theme", token, &[7; 32]);
+    let peer = Peer {
+        not_after,
+        ..call.peer.clone()
+    };
+    Call { peer, ..call }
+}
+
+#[tokio::test]
+async fn t_25_a_bound_token_opens_nothing_once_its_certificate_has_ended() {
+    let now = Timestamp::from_seconds(NOW);
+    let (one, minute) = (Duration::from_micros(1), Duration::from_secs(60));
+    let token = bound_token(&[7; 32]);
+    // At first use, and when it was remembered.
+    for world in [world(), world()] {
+        for (not_after, refused) in [
+            (Some(now), Some("certificate_expired")),
+            (Some(now.plus(one)), None),
+            (Some(now), Some("certificate_expired")),
+            (None, None),
+        ] {
+            let call = call_until(&token, not_after);
+            let (_, explained) = world.engine.explain(&call, Who::Credentials).await;
+            assert_eq!(explained.credential.refused.as_deref(), refused);
+            let answer = world.engine.authorize(&world.caller, call).await;
+            let expected = match refused {
+                Some(_) => Outcome::Unauthenticated,
+                None => Outcome::Allow,
+            };
+            assert_eq!(answer.outcome(), expected, "{not_after:?}");
+        }
+    }
+    // What it opened before ends as well; the session at the issuer lasts as long as it did.
+    let world = world();
+    for _ in ["first", "remembered"] {
+        let call = call_until(&token, Some(world.engine.clock().now().plus(minute)));
+        let answer = world.engine.authorize(&world.caller, call).await;
+        let token_ends = Timestamp::from_seconds(NOW + 600);
+        assert!(answer.session.unwrap().expires_at().unwrap() >= token_ends);
+        let handle = answer.call.unwrap();
+        let went_on = world.engine.continue_call(&world.caller, &handle).await;
+        world.clock.advance(minute);
+        for handle in [handle, went_on.unwrap()] {
+            let ended = world.engine.continue_call(&world.caller, &handle).await;
+            assert_eq!(ended, Err(SessionError::CallInvalid));
+        }
+    }
+}
+
 #[tokio::test]
 async fn t_26_a_confirmation_that_cannot_be_checked_is_none() {
     let world = world();

@@ -151,7 +151,10 @@ async fn r8_a_peer_is_signed_in_where_nothing_else_is_presented() {
     assert_eq!(principal(&answer), Some("peer/spiffe://shop/web"));
     assert_eq!(answer.workload, Principal::new("peer", WEB).ok());
     assert!(answer.updates.is_empty());
-    assert_eq!(answer.session.unwrap().origin, Origin::Peer);
+    assert_eq!(
+        answer.session.unwrap().origin,
+        Origin::Peer { expires_at: None }
+    );
     let nobody = world.ask(call("GET /me", "")).await;
     assert_eq!(nobody.reason.code, ReasonCode::SessionRequired);
 }
@@ -288,7 +291,10 @@ async fn r11_the_session_of_a_peer_is_read_and_neither_changed_nor_cleared() {
     let read = world.engine.session(&world.caller, &handle).await.unwrap();
     let read = read.unwrap();
     assert_eq!(read.principal(), Some("peer/spiffe://shop/web"));
-    assert_eq!((&*read.strategy, &read.origin), ("peer", &Origin::Peer));
+    assert_eq!(
+        (&*read.strategy, &read.origin),
+        ("peer", &Origin::Peer { expires_at: None })
+    );
     let mut set = JsonObject::new();
     set.insert("theme".into(), "dark".into());
     let remove = Vec::new();
@@ -418,4 +424,82 @@ async fn r17_a_revocation_that_was_late_to_be_known_ends_a_call_that_went_on() {
             .await;
         assert_eq!(call, Err(SessionError::Gone), "{asked_for}");
     }
+}
+
+/// A call by a certificate that ends then.
+fn until(line: &str, not_after: Option<Timestamp>) -> Call {
+    let call = call(line, WEB);
+    let peer = Peer {
+        not_after,
+        ..call.peer.clone()
+    };
+    Call { peer, ..call }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn r8_a_peer_is_refused_once_its_certificate_has_ended_though_it_was_cached() {
+    let world = world();
+    let end = START.plus(Duration::from_secs(3));
+    let asked = || until("GET /mine", Some(end));
+    let answer = world.ask(asked()).await;
+    assert_eq!(answer.outcome(), Outcome::Allow);
+    assert_eq!(answer.session.unwrap().expires_at(), Some(end));
+    world.clock.advance(Duration::from_secs(3));
+    let (_, explanation) = world.engine.explain(&asked(), Who::Credentials).await;
+    let why = explanation.credential.refused;
+    assert_eq!(why.as_deref(), Some("certificate_expired"));
+    let answer = world.ask(asked()).await;
+    assert_eq!(answer.reason.code, ReasonCode::CredentialRejected);
+    assert_eq!(answer.credential, CredentialState::Rejected);
+    assert!(answer.session.is_none() && answer.call.is_none());
+    for later in [None, Some(START.plus(MINUTE))] {
+        let answer = world.ask(until("GET /mine", later)).await;
+        assert_eq!(answer.outcome(), Outcome::Allow, "{later:?}");
+        assert_eq!(answer.session.unwrap().expires_at(), later);
+    }
+}
+
+#[tokio::test]
+async fn r8_a_certificate_that_has_ended_proves_no_workload() {
+    let world = world();
+    for (end, expected) in [
+        (Some(START.plus(Duration::from_micros(1))), true),
+        (Some(START), false),
+        (None, true),
+    ] {
+        let answer = world.ask(until("GET /asked", end)).await;
+        assert_eq!(answer.outcome() == Outcome::Allow, expected, "{end:?}");
+        assert_eq!(answer.workload.is_some(), expected, "{end:?}");
+    }
+}
+
+#[tokio::test]
+async fn r17_what_a_peer_opened_goes_on_until_its_certificate_ends() {
+    for (line, end) in [("GET /mine", MINUTE), ("GET /mine", 10 * MINUTE)] {
+        let world = world();
+        let answer = world.ask(until(line, Some(START.plus(end)))).await;
+        let (mut call, mut passed) = (answer.call.unwrap(), Duration::ZERO);
+        while passed < end {
+            let next = world.engine.continue_call(&world.caller, &call).await;
+            call = next.unwrap_or_else(|err| panic!("{err} after {passed:?}"));
+            world.clock.advance(MINUTE / 2);
+            passed += MINUTE / 2;
+        }
+        let next = world.engine.continue_call(&world.caller, &call).await;
+        assert_eq!(next, Err(SessionError::CallInvalid), "after {end:?}");
+    }
+}
+
+#[tokio::test]
+async fn r11_what_an_app_reads_of_a_peer_ends_with_its_certificate() {
+    let world = world();
+    let end = START.plus(MINUTE);
+    let call = world.ask(until("GET /mine", Some(end))).await.call.unwrap();
+    let read = world.engine.session(&world.caller, &call).await.unwrap();
+    assert_eq!(read.unwrap().expires_at(), Some(end));
+    world.clock.advance(MINUTE);
+    let read = world.engine.session(&world.caller, &call).await;
+    assert_eq!(read.err(), Some(SessionError::CallInvalid));
 }

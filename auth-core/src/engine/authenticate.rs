@@ -9,6 +9,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     decision::{CredentialState, ReasonCode},
+    jwt::Confirmation,
     live::{Origin, Session},
     observe::Refusal,
     policy::file::ScopesOf,
@@ -16,7 +17,7 @@ use crate::{
     session::{Identity, JsonObject, SessionId, TokenHash, TokenKind},
     store::{ApiKeyStore as _, Loaded, SessionStore as _},
     strategy::{Bearer, Found, NativeFound, Presented, Strategy},
-    wire::Call,
+    wire::{Call, Peer},
 };
 
 /// What a credential came to.
@@ -28,6 +29,8 @@ pub(super) struct Authenticated {
     pub(super) token: Option<Token>,
     /// The hash of the API key that opened it.
     pub(super) key: Option<TokenHash>,
+    /// When the certificate ends that the token is bound to, where that is known.
+    pub(super) proven_until: Option<Timestamp>,
     /// Why the credential was refused.
     pub(super) refusal: Option<Refusal>,
     /// Whose token it was, where that is known though it was refused.
@@ -65,6 +68,15 @@ impl Authenticated {
         Self {
             failure: Some((code, why.into())),
             ..Self::default()
+        }
+    }
+
+    /// The same, of a token that only this sender may use.
+    pub(super) fn proven_until(self, confirmation: Confirmation, sender: &Peer) -> Self {
+        let is_bound = confirmation != Confirmation::Bearer;
+        Self {
+            proven_until: sender.not_after.filter(|_| is_bound),
+            ..self
         }
     }
 

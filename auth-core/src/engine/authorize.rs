@@ -154,7 +154,7 @@ impl Engine {
             reason: verdict.reason,
             operation: operation.map(|operation| operation.name.clone()),
             session: authenticated.session.clone(),
-            workload: workload(call),
+            workload: workload(call, now),
             updates,
             call: handle,
             decision_id: self.decisions.id(),
@@ -580,9 +580,10 @@ pub(super) async fn run_lookups(
 }
 
 /// Who the peer has proven to be, whoever is signed in.
-pub(super) fn workload(call: &Call) -> Option<Principal> {
-    if call.peer.identity.is_empty() {
+pub(super) fn workload(call: &Call, now: Timestamp) -> Option<Principal> {
+    let identity = call.peer.proven_identity(now);
+    if identity.is_empty() {
         return None;
     }
-    Principal::new(PEER_NAMESPACE, &call.peer.identity).ok()
+    Principal::new(PEER_NAMESPACE, identity).ok()
 }

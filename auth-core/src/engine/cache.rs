@@ -105,8 +105,8 @@ impl Cached {
                 now >= record.expires_at || now >= seen.plus(record.idle)
             }
             Origin::External { expires_at, .. } => now >= *expires_at,
-            // Its connection lasts as long as it is asked about.
-            Origin::Peer => false,
+            // Its connection lasts as long as it is asked about, and its certificate may not.
+            Origin::Peer { expires_at } => expires_at.is_some_and(|end| now >= end),
             Origin::Static | Origin::ApiKey { .. } | Origin::Stated => true,
         }
     }

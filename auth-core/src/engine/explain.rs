@@ -144,7 +144,7 @@ impl Engine {
             reason: verdict.reason,
             operation: reached.map(|reached| reached.operation.name.clone()),
             session: authenticated.session.clone(),
-            workload: workload(call),
+            workload: workload(call, self.clock.now()),
             updates: Vec::new(),
             call: None,
             decision_id: self.decisions.id(),

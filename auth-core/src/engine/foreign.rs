@@ -73,8 +73,9 @@ impl Engine {
         self.observer.cache_looked_up(cached.is_some());
         if let Some(cached) = cached {
             // The certificate belongs to the connection, and this may be another one.
-            return match cached.confirmation.check(&call.peer.certificate_sha256) {
-                Ok(()) => Authenticated::of(cached.session.clone()),
+            return match cached.confirmation.check((&call.peer).into(), now) {
+                Ok(()) => Authenticated::of(cached.session.clone())
+                    .proven_until(cached.confirmation, &call.peer),
                 Err(rejection) => Authenticated::refused(Refusal::of(&rejection)),
             };
         }
@@ -84,7 +85,7 @@ impl Engine {
         }
         let sent = Sent {
             token: token.as_bytes(),
-            certificate: &call.peer.certificate_sha256,
+            sender: (&call.peer).into(),
         };
         let verified = match self.verify(issuers, sent, now).await {
             Ok(verified) => verified,
@@ -111,7 +112,7 @@ impl Engine {
                 let cached = Cached::new(session.clone(), TokenRole::Current, since, now)
                     .confirmed_by(verified.confirmation);
                 self.cache.insert(key, Arc::new(cached));
-                Authenticated::of(session)
+                Authenticated::of(session).proven_until(verified.confirmation, &call.peer)
             }
             Ok(Err(refusal)) => Authenticated::refused(refusal),
             Err(err) => Authenticated::failed(ReasonCode::StoreUnavailable, err.to_string()),

@@ -24,7 +24,7 @@ pub(super) const NAME: &str = "peer";
 
 impl Engine {
     /// The session of a peer: from the cache, else made anew, once the store has said that its
-    /// principal was not revoked.
+    /// principal was not revoked. It ends with its certificate.
     pub(super) async fn session_of_peer(
         &self,
         call: &Call,
@@ -32,6 +32,9 @@ impl Engine {
         generation: u64,
         now: Timestamp,
     ) -> Authenticated {
+        if call.peer.has_expired(now) {
+            return Authenticated::refused(Refusal::CertificateExpired);
+        }
         let kind = TokenKind::Bearer;
         let name = Arc::from(NAME);
         let key = (
@@ -64,7 +67,10 @@ impl Engine {
             subject: Some(subject),
             ..Identity::default()
         };
-        let session = session(Origin::Peer, NAME, identity);
+        let origin = Origin::Peer {
+            expires_at: call.peer.not_after,
+        };
+        let session = session(origin, NAME, identity);
         let session = Arc::new(with_scopes(session, strategy.scopes));
         let cached = Cached::new(session.clone(), TokenRole::Current, since, now);
         self.cache.insert(key, Arc::new(cached));
@@ -72,8 +78,10 @@ impl Engine {
     }
 }
 
-/// What a peer is remembered by: a revocation tells its old certificate from its new one.
+/// What a peer is remembered by: a revocation tells its old certificate from its new one, and so
+/// does the end of its session.
 fn named(peer: &Peer) -> TokenHash {
-    let issued = peer.not_before.map_or(i64::MIN, Timestamp::as_micros);
-    TokenHash::of(&[&issued.to_be_bytes(), peer.identity.as_bytes()].concat())
+    let at = |time: Option<Timestamp>| time.map_or(i64::MIN, Timestamp::as_micros).to_be_bytes();
+    let validity = [at(peer.not_before), at(peer.not_after)].concat();
+    TokenHash::of(&[&validity, peer.identity.as_bytes()].concat())
 }

@@ -47,7 +47,7 @@ impl Engine {
             connection_id: call.connection_id.clone(),
             deliverable: call.deliverable,
             continues: false,
-            session: call_session(session, token, authenticated.key),
+            session: call_session(session, token, authenticated),
         };
         handle.seal(&self.keys, &*self.random).map(Bytes::from)
     }
@@ -58,7 +58,7 @@ impl Engine {
 fn since(session: Option<&Session>, call: &Call) -> Option<Timestamp> {
     let issued_at = match session?.origin {
         Origin::External { issued_at, .. } => issued_at,
-        Origin::Peer => call.peer.not_before,
+        Origin::Peer { .. } => call.peer.not_before,
         Origin::Stored(_) | Origin::Static | Origin::ApiKey { .. } | Origin::Stated => return None,
     };
     Some(issued_at.unwrap_or(Timestamp::EPOCH))
@@ -68,7 +68,7 @@ fn since(session: Option<&Session>, call: &Call) -> Option<Timestamp> {
 fn call_session(
     session: Option<&Session>,
     token: Option<TokenHash>,
-    key: Option<TokenHash>,
+    authenticated: &Authenticated,
 ) -> CallSession {
     let Some(session) = session else {
         return CallSession::Anonymous;
@@ -76,6 +76,7 @@ fn call_session(
     let identity = || serde_json::to_string(&session.identity).unwrap_or_default();
     let fixed = |of: &str| CallSession::Fixed {
         of: of.to_owned(),
+        expires_at: session.expires_at(),
         identity: identity(),
     };
     match (&session.origin, token) {
@@ -95,9 +96,10 @@ fn call_session(
             session: session.clone(),
             token_id: token_id.clone().unwrap_or_default(),
             expires_at: *expires_at,
+            proven_until: authenticated.proven_until,
             identity: identity(),
         },
-        (Origin::ApiKey { id, .. }, _) => match key {
+        (Origin::ApiKey { id, .. }, _) => match authenticated.key {
             Some(hash) => CallSession::ApiKey {
                 id: *id,
                 hash,
@@ -106,7 +108,7 @@ fn call_session(
             None => fixed("API key"),
         },
         (Origin::Static, _) => fixed("static token"),
-        (Origin::Peer, _) => fixed(super::verbs::PEER),
+        (Origin::Peer { .. }, _) => fixed(super::verbs::PEER),
         (Origin::Stated | Origin::Stored(_), _) => fixed("statement"),
     }
 }
@@ -171,7 +173,8 @@ pub(super) fn dead_cookie(
             revocation.cause != RevocationCause::Replaced
         }
         Some(Refusal::Dead(Death::Superseded) | Refusal::Foreign(_))
-        | Some(Refusal::Unconfirmed(_) | Refusal::SubjectRevoked | Refusal::Throttled)
+        | Some(Refusal::Unconfirmed(_) | Refusal::CertificateExpired)
+        | Some(Refusal::SubjectRevoked | Refusal::Throttled)
         | None => false,
     };
     let explicit = call

@@ -96,8 +96,13 @@ impl Engine {
                 let session = unchangeable(origin, &handle.strategy, identity)?;
                 Ok(Some(Arc::new(session)))
             }
-            CallSession::Fixed { of, identity } => {
-                Ok(Some(Arc::new(fixed(&handle.strategy, of, identity)?)))
+            CallSession::Fixed {
+                of,
+                expires_at,
+                identity,
+            } => {
+                let session = fixed(&handle.strategy, of, *expires_at, identity)?;
+                Ok(Some(Arc::new(session)))
             }
         }
     }
@@ -226,6 +231,7 @@ impl Engine {
                 token_id,
                 expires_at,
                 identity,
+                ..
             } => {
                 let named: Vec<_> = foreign_handles(session, token_id);
                 let (tenant, issuer) = (&handle.tenant, &session.issuer);
@@ -316,10 +322,15 @@ fn external(
 }
 
 /// The session of a credential that holds all there is to know of it.
-fn fixed(strategy: &str, of: &str, identity: &str) -> Result<Session, SessionError> {
+fn fixed(
+    strategy: &str,
+    of: &str,
+    expires_at: Option<Timestamp>,
+    identity: &str,
+) -> Result<Session, SessionError> {
     let origin = match of {
         "static token" => Origin::Static,
-        PEER => Origin::Peer,
+        PEER => Origin::Peer { expires_at },
         _ => Origin::Stated,
     };
     unchangeable(origin, strategy, identity)

@@ -7,6 +7,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
 use super::Rejection;
+use crate::{clock::Timestamp, wire::Peer};
 
 /// The one way of confirmation that is understood.
 const CERTIFICATE: &str = "x5t#S256";
@@ -36,29 +37,53 @@ impl Confirmation {
             .ok_or(Rejection::SenderConstrained)
     }
 
-    /// Holds the token to who sent it: `certificate` is SHA-256 of the certificate that the
-    /// sender's end of the connection has proven to hold, empty for none.
+    /// Holds the token to who sent it, by the certificate that the connection has proven.
     ///
     /// # Errors
     ///
-    /// [`Rejection::CertificateMissing`] or [`Rejection::CertificateMismatch`].
-    pub fn check(&self, certificate: &[u8]) -> Result<(), Rejection> {
-        match self {
-            Self::Bearer => Ok(()),
-            Self::Certificate(_) if certificate.is_empty() => Err(Rejection::CertificateMissing),
-            Self::Certificate(bound) => verify_slices_are_equal(bound, certificate)
-                .map_err(|_| Rejection::CertificateMismatch),
+    /// [`Rejection::CertificateMissing`], [`Rejection::CertificateMismatch`] or
+    /// [`Rejection::CertificateExpired`].
+    pub fn check(&self, sender: Sender<'_>, now: Timestamp) -> Result<(), Rejection> {
+        let Self::Certificate(bound) = self else {
+            return Ok(());
+        };
+        if sender.certificate.is_empty() {
+            return Err(Rejection::CertificateMissing);
+        }
+        verify_slices_are_equal(bound, sender.certificate)
+            .map_err(|_| Rejection::CertificateMismatch)?;
+        match sender.not_after {
+            Some(end) if now >= end => Err(Rejection::CertificateExpired),
+            _ => Ok(()),
         }
     }
 }
 
-/// A token as it came, with SHA-256 of the certificate of who sent it; empty for none.
+/// The certificate of who sent a token, as far as its connection has proven one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sender<'a> {
+    /// SHA-256 of it; empty for none.
+    pub certificate: &'a [u8],
+    /// When it ends, where that is known.
+    pub not_after: Option<Timestamp>,
+}
+
+impl<'a> From<&'a Peer> for Sender<'a> {
+    fn from(peer: &'a Peer) -> Self {
+        Self {
+            certificate: &peer.certificate_sha256,
+            not_after: peer.not_after,
+        }
+    }
+}
+
+/// A token as it came.
 #[derive(Clone, Copy)]
 pub struct Sent<'a> {
     /// The token.
     pub token: &'a [u8],
-    /// The certificate that the connection has proven.
-    pub certificate: &'a [u8],
+    /// Who sent it.
+    pub sender: Sender<'a>,
 }
 
 /// A token alone, which opens nothing that is bound to a certificate (T-26).
@@ -66,7 +91,7 @@ impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Sent<'a> {
     fn from(token: &'a T) -> Self {
         Self {
             token: token.as_ref(),
-            certificate: &[],
+            sender: Sender::default(),
         }
     }
 }
@@ -115,16 +140,24 @@ mod tests {
 
     #[test]
     fn a_bound_token_is_held_to_its_certificate() {
+        const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+        let later = NOW.plus(std::time::Duration::from_micros(1));
         let bound = Confirmation::Certificate([7; 32]);
-        for (certificate, expected) in [
-            (&[7; 32][..], Ok(())),
-            (&[], Err(Rejection::CertificateMissing)),
-            (&[8; 32], Err(Rejection::CertificateMismatch)),
-            (&[7; 31], Err(Rejection::CertificateMismatch)),
-            (&[7; 33], Err(Rejection::CertificateMismatch)),
+        for (certificate, not_after, expected) in [
+            (&[7; 32][..], None, Ok(())),
+            (&[7; 32], Some(later), Ok(())),
+            (&[7; 32], Some(NOW), Err(Rejection::CertificateExpired)),
+            (&[], None, Err(Rejection::CertificateMissing)),
+            (&[8; 32], Some(NOW), Err(Rejection::CertificateMismatch)),
+            (&[7; 31], None, Err(Rejection::CertificateMismatch)),
+            (&[7; 33], None, Err(Rejection::CertificateMismatch)),
         ] {
-            assert_eq!(bound.check(certificate), expected, "{certificate:?}");
-            assert_eq!(Confirmation::Bearer.check(certificate), Ok(()));
+            let sender = Sender {
+                certificate,
+                not_after,
+            };
+            assert_eq!(bound.check(sender, NOW), expected, "{sender:?}");
+            assert_eq!(Confirmation::Bearer.check(sender, NOW), Ok(()));
         }
     }
 }

@@ -144,6 +144,9 @@ pub enum Rejection {
     /// The token is bound to another certificate than its sender's (T-25).
     #[error("the token is bound to another certificate than its sender's")]
     CertificateMismatch,
+    /// The token is bound to its sender's certificate, which has ended.
+    #[error("the token is bound to a certificate that has ended")]
+    CertificateExpired,
     /// The token is bound to no certificate, as the issuer's must be.
     #[error("the token is bound to no certificate")]
     CertificateUnbound,
@@ -185,6 +188,7 @@ impl Rejection {
             Self::SenderConstrained => "sender_constrained",
             Self::CertificateMissing => "certificate_missing",
             Self::CertificateMismatch => "certificate_mismatch",
+            Self::CertificateExpired => "certificate_expired",
             Self::CertificateUnbound => "certificate_unbound",
         }
     }

@@ -219,7 +219,7 @@ impl Verifier {
             }
         }
         Some(Step::Done(match entry.token.check_time(now) {
-            Ok(()) => match entry.token.confirmation.check(sent.certificate) {
+            Ok(()) => match entry.token.confirmation.check(sent.sender, now) {
                 Ok(()) => Ok(entry.token),
                 Err(rejection) => Err(rejection.into()),
             },
@@ -251,7 +251,7 @@ impl Verifier {
         let key = keys.0.find(header.key_id.as_deref(), header.algorithm)?;
         let payload = SignedPayload::verify(compact, key)?;
         let token = Arc::new(claims::read(&payload, issuer, position, now)?);
-        token.confirmation.check(sent.certificate)?;
+        token.confirmation.check(sent.sender, now)?;
         self.cache.insert(
             digest,
             Entry {

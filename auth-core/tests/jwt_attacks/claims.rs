@@ -6,7 +6,7 @@ use auth_core::{
     clock::Timestamp,
     jwt::{
         Algorithm, Issuer, IssuerError, JwksLocation, JwksSettings, KeySet, KeySource, Rejection,
-        Sent, Step, VerificationKey, Verifier, VerifyError,
+        Sender, Sent, Step, VerificationKey, Verifier, VerifyError,
     },
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -225,7 +225,11 @@ fn a_token_of_a_certificate_is_held_to_it_at_each_use() {
     let token = kit().es256(HEADER, claims_with("cnf", Some(&claim)));
     let verify = |certificate: &[u8]| {
         let token = token.as_bytes();
-        let sent = Sent { token, certificate };
+        let sender = Sender {
+            certificate,
+            not_after: None,
+        };
+        let sent = Sent { token, sender };
         let now = Timestamp::from_seconds(NOW);
         let verified = kit().verifier.verify_with_keys_at_hand(sent, now);
         verified.map(|token| token.claims.contains_key("cnf"))

@@ -59,7 +59,7 @@ fn basic(session: &Session) -> v1::Session {
         Origin::External { .. } => (String::new(), v1::SessionOrigin::External),
         Origin::Static => (String::new(), v1::SessionOrigin::Static),
         Origin::ApiKey { .. } => (String::new(), v1::SessionOrigin::ApiKey),
-        Origin::Peer => (String::new(), v1::SessionOrigin::Peer),
+        Origin::Peer { .. } => (String::new(), v1::SessionOrigin::Peer),
         Origin::Stated => (String::new(), v1::SessionOrigin::Unspecified),
     };
     v1::Session {
@@ -100,7 +100,7 @@ pub fn from_message(message: v1::Session) -> Result<Session, ConvertError> {
         Origin::External { .. } => ScopeMatching::Exact,
         Origin::Stored(_)
         | Origin::Static
-        | Origin::Peer
+        | Origin::Peer { .. }
         | Origin::ApiKey { .. }
         | Origin::Stated => ScopeMatching::Hierarchical,
     };
@@ -128,7 +128,7 @@ fn origin(message: &v1::Session) -> Result<Origin, ConvertError> {
     Ok(match kind {
         v1::SessionOrigin::Unspecified => Origin::Stated,
         v1::SessionOrigin::Static => Origin::Static,
-        v1::SessionOrigin::Peer => Origin::Peer,
+        v1::SessionOrigin::Peer => Origin::Peer { expires_at },
         v1::SessionOrigin::ApiKey => Origin::ApiKey {
             id: SessionId::from_bytes([0; 16]),
             expires_at,

@@ -403,6 +403,10 @@ impl TryFrom<v1::Peer> for Peer {
                 .not_before
                 .map(|at| time::from_message("not_before", at))
                 .transpose()?,
+            not_after: message
+                .not_after
+                .map(|at| time::from_message("not_after", at))
+                .transpose()?,
         })
     }
 }
@@ -414,6 +418,7 @@ impl From<Peer> for v1::Peer {
             identity: peer.identity,
             certificate_sha256: peer.certificate_sha256,
             not_before: peer.not_before.map(time::to_message),
+            not_after: peer.not_after.map(time::to_message),
         }
     }
 }

@@ -195,7 +195,9 @@ pub(super) fn audit(event: &DecisionEvent<'_>) {
 /// The name of the event that a refused credential is.
 const fn credential_event(refusal: &Refusal) -> &'static str {
     match refusal {
-        Refusal::Dead(Death::Expired { .. }) => "session_use_after_expire",
+        Refusal::Dead(Death::Expired { .. }) | Refusal::CertificateExpired => {
+            "session_use_after_expire"
+        }
         Refusal::Dead(Death::Revoked(_) | Death::Superseded) | Refusal::SubjectRevoked => {
             "authn_token_reuse"
         }

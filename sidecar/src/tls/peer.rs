@@ -20,6 +20,8 @@ pub struct PeerCertificate {
     pub sha256: Bytes,
     /// From when on it is valid, where that can be read.
     pub not_before: Option<Timestamp>,
+    /// When it ends, where that can be read.
+    pub not_after: Option<Timestamp>,
 }
 
 impl PeerCertificate {
@@ -31,6 +33,7 @@ impl PeerCertificate {
             identity: identity(certificate).unwrap_or_default().into(),
             sha256: read.certificate_sha256,
             not_before: read.not_before,
+            not_after: read.not_after,
         }
     }
 }

@@ -95,6 +95,7 @@ impl Engine {
             token_id,
             expires_at,
             identity,
+            ..
         } = &handle.session
         else {
             return Ok(0);

@@ -75,7 +75,10 @@ fn a_session_comes_back_with_what_a_client_sees_of_it() {
         external,
         Origin::Static,
         key,
-        Origin::Peer,
+        Origin::Peer { expires_at: None },
+        Origin::Peer {
+            expires_at: Some(Timestamp::from_seconds(5)),
+        },
         Origin::Stated,
     ] {
         let original = session(origin);

@@ -23,6 +23,7 @@ fn full_call() -> Call {
             identity: "spiffe://example/app".into(),
             certificate_sha256: Bytes::from(vec![7; 32]),
             not_before: Some(auth_core::clock::Timestamp::from_seconds(1_800_000_000)),
+            not_after: Some(auth_core::clock::Timestamp::from_seconds(1_900_000_000)),
         },
         connection_id: "c1".into(),
         attributes: vec![Attribute {

@@ -40,6 +40,7 @@ pub(super) fn peer(source: Option<Source>) -> Result<Peer, Unreadable> {
             identity: String::from(&*read.identity),
             certificate_sha256: read.sha256,
             not_before: read.not_before,
+            not_after: read.not_after,
             ..peer
         },
     })

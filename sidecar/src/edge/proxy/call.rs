@@ -111,6 +111,7 @@ impl Client {
                 identity: certificate.identity.to_string(),
                 certificate_sha256: certificate.sha256.clone(),
                 not_before: certificate.not_before,
+                not_after: certificate.not_after,
                 ..peer
             },
         }
@@ -222,6 +223,7 @@ mod tests {
             identity: "spiffe://shop/web".into(),
             sha256: vec![7; 32].into(),
             not_before: Some(Timestamp::EPOCH),
+            not_after: Some(Timestamp::EPOCH),
         });
         let trusted: [Network; 1] = ["10.0.0.0/8".parse().unwrap()];
         for (peer, identity) in [("192.0.2.1", "spiffe://shop/web"), ("10.0.0.1", "")] {
@@ -231,6 +233,7 @@ mod tests {
             let is_told = got.certificate_sha256 == certificate.sha256[..];
             assert_eq!(is_told, !identity.is_empty(), "{peer}");
             assert_eq!(got.not_before.is_some(), is_told, "{peer}");
+            assert_eq!(got.not_after.is_some(), is_told, "{peer}");
         }
     }
 }

@@ -45,6 +45,7 @@ fn t25_a_certificate_is_known_by_its_sha256() {
         read.not_before,
         Some(Timestamp::from_seconds(1_795_451_905))
     );
+    assert_eq!(read.not_after, Some(Timestamp::from_seconds(4_949_051_905)));
     let hex: String = read
         .certificate_sha256
         .iter()
