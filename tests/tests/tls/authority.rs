@@ -5,6 +5,7 @@ use std::{
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use rcgen::{
@@ -22,6 +23,7 @@ pub(crate) enum Kind {
     Client,
     ExpiredClient,
     ClientOfTomorrow,
+    ClientUntil(SystemTime),
 }
 
 /// A certificate and its key in files.
@@ -77,6 +79,7 @@ impl Authority {
         match kind {
             Kind::ExpiredClient => params.not_after = date_time_ymd(2020, 1, 1),
             Kind::ClientOfTomorrow => params.not_before = date_time_ymd(3000, 1, 1),
+            Kind::ClientUntil(end) => params.not_after = end.into(),
             Kind::Server | Kind::Client => {}
         }
         params

@@ -1,9 +1,19 @@
 //! The reverse proxy over TLS.
 
+use std::time::{Duration, SystemTime};
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use harness::recorder::{Reply, Request};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use harness::{
+    raw,
+    recorder::{Reply, Request},
+};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
 
 use crate::{authority::Kind, client::Client, scene::Scene};
 
@@ -89,16 +99,15 @@ async fn a_certificate_is_no_proof_that_a_call_is_of_the_same_site() {
     }
 }
 
-#[tokio::test]
-async fn an_upgrade_goes_through() {
-    let scene = Scene::start().await;
-    scene.app.answer(|_| Reply::upgrade("echo"));
-    let mut stream = client(&scene, "http/1.1")
-        .connect(scene.proxy())
-        .await
-        .unwrap();
-    let request = "GET /public HTTP/1.1\r\nHost: books.example\r\nConnection: Upgrade\r\n\
-                   Upgrade: echo\r\n\r\n";
+type Tunnel = BufReader<TlsStream<TcpStream>>;
+
+/// Opens a tunnel to an app that repeats every line.
+async fn tunnel(scene: &Scene, client: &Client, target: &str) -> Tunnel {
+    let mut stream = client.connect(scene.proxy()).await.unwrap();
+    let request = format!(
+        "GET {target} HTTP/1.1\r\nHost: books.example\r\nConnection: Upgrade\r\n\
+         Upgrade: echo\r\n\r\n"
+    );
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut lines = BufReader::new(stream);
     let mut line = String::new();
@@ -108,10 +117,49 @@ async fn an_upgrade_goes_through() {
         line.clear();
         lines.read_line(&mut line).await.unwrap();
     }
-    lines.write_all(b"over TLS\n").await.unwrap();
-    line.clear();
-    lines.read_line(&mut line).await.unwrap();
-    assert_eq!(line, "over TLS\n");
+    lines
+}
+
+async fn repeats(tunnel: &mut Tunnel) -> bool {
+    let mut line = String::new();
+    tunnel.write_all(b"over TLS\n").await.is_ok()
+        && tunnel.read_line(&mut line).await.is_ok()
+        && line == "over TLS\n"
+}
+
+#[tokio::test]
+async fn an_upgrade_goes_through() {
+    let scene = Scene::start().await;
+    scene.app.answer(|_| Reply::upgrade("echo"));
+    let mut tunnel = tunnel(&scene, &client(&scene, "http/1.1"), "/public").await;
+    assert!(repeats(&mut tunnel).await);
+}
+
+/// Nothing is asked of a certificate after the handshake but by us.
+#[tokio::test]
+async fn t25_a_tunnel_ends_with_the_certificate_that_opened_it() {
+    let scene = Scene::start().await;
+    scene.app.answer(|_| Reply::upgrade("echo"));
+    let ca = scene.path().join("servers.pem");
+    let open = async |kind| {
+        let names = ["spiffe://shop.example/desk"];
+        let pair = scene.clients.sign(scene.path(), "brief", kind, &names);
+        let client = Client::new(&ca, Some(&pair), &["http/1.1"]);
+        let mut tunnel = tunnel(&scene, &client, "/me").await;
+        assert!(repeats(&mut tunnel).await, "{kind:?}");
+        tunnel
+    };
+    let mut lasting = open(Kind::Client).await;
+    let soon = SystemTime::now() + Duration::from_secs(3);
+    let mut brief = open(Kind::ClientUntil(soon)).await;
+    let mut rest = String::new();
+    let end = timeout(raw::DEADLINE, brief.read_line(&mut rest)).await;
+    assert!(
+        end.is_ok_and(|read| read.is_err() || rest.is_empty()),
+        "{rest}"
+    );
+    assert!(SystemTime::now() >= soon);
+    assert!(repeats(&mut lasting).await);
 }
 
 #[tokio::test]
