@@ -3,6 +3,7 @@
 pub mod body;
 pub mod extract;
 pub mod forwarded;
+pub mod grpc;
 pub mod identity;
 pub mod overrides;
 pub mod problem;

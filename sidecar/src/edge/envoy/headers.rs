@@ -6,7 +6,7 @@ use proto::envoy::service::auth::v3::HttpRequest;
 
 use super::extract::Refusal;
 use crate::{
-    edge::http::{identity, overrides::is_override},
+    edge::http::{grpc, identity, overrides::is_override},
     serve,
 };
 
@@ -35,8 +35,7 @@ pub(super) fn is_grpc(http: &HttpRequest) -> bool {
     let (Some((_, kind)), None) = (types.next(), types.next()) else {
         return false;
     };
-    let rest = kind.strip_prefix(b"application/grpc");
-    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
+    grpc::is_type(kind)
 }
 
 /// All headers, within limits (H-13).

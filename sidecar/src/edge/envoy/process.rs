@@ -27,7 +27,10 @@ use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 use super::{EnvoyError, metadata};
 use crate::edge::{
     deadline::{DEFAULT_MAX, Deadline},
-    http::write_back::{self, WriteError, Written},
+    http::{
+        grpc,
+        write_back::{self, WriteError, Written},
+    },
     lasting::{Lasted, Rhythm, Watch},
 };
 
@@ -132,8 +135,8 @@ impl<D: DecisionPoint> Shared<D> {
         status: u16,
         issued: &Issued,
     ) -> (Reply, Option<Bytes>) {
-        let is_grpc = message::is_grpc(headers);
-        let failed = match (is_grpc, message::grpc_failed(headers)) {
+        let is_grpc = grpc::is_grpc(headers);
+        let failed = match (is_grpc, grpc::failed(headers)) {
             (true, Some(failed)) => failed,
             (true, None) => {
                 if write_back::asks(headers) {
@@ -158,7 +161,7 @@ impl<D: DecisionPoint> Shared<D> {
 
     /// Trailers: those of gRPC may write, others have nothing of ours.
     async fn trailers(&self, trailers: &HeaderMap, issued: &Issued) -> Reply {
-        let written = match message::grpc_failed(trailers) {
+        let written = match grpc::failed(trailers) {
             Some(failed) => self.write(trailers, failed, issued).await,
             None => Some(Written::default()),
         };

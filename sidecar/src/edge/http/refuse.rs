@@ -5,7 +5,7 @@ use auth_core::{decision::Answer, outcome::Outcome, wire::WireKind};
 use axum::{body::Body, response::Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 
-use super::problem;
+use super::{grpc, problem};
 
 /// Who reads a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,12 +47,11 @@ fn wants_page(method: &str, headers: &HeaderMap) -> bool {
     // Proxies take `Upgrade` away before they ask; the key of a WebSocket stays.
     let scripted = ["x-requested-with", "upgrade", "sec-websocket-key"];
     let scripted = scripted.iter().any(|name| headers.contains_key(*name));
-    matches!(method, "GET" | "HEAD") && accepts_html && navigates && !scripted && !is_grpc(headers)
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"application/grpc"))
+    matches!(method, "GET" | "HEAD")
+        && accepts_html
+        && navigates
+        && !scripted
+        && !grpc::is_grpc(headers)
 }
 
 /// Renders an answer that is no allow, with its updates. `login` is where a person signs in, and

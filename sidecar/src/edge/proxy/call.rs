@@ -13,7 +13,7 @@ use http::{HeaderMap, Method, StatusCode, Version, header, request::Parts};
 use crate::{
     edge::http::{
         extract::{self, TooLarge},
-        forwarded,
+        forwarded, grpc,
     },
     tls::peer::PeerCertificate,
 };
@@ -120,11 +120,7 @@ impl Client {
 
 /// Which wire a request is of: gRPC says so itself, and what its path then names is no HTTP route.
 pub(super) fn kind(request: &Parts) -> WireKind {
-    let content_type = request.headers.get(header::CONTENT_TYPE);
-    let is_grpc = content_type.is_some_and(|value| {
-        let rest = value.as_bytes().strip_prefix(b"application/grpc");
-        rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
-    });
+    let is_grpc = grpc::is_grpc(&request.headers);
     if is_grpc && request.method == Method::POST && request.version == Version::HTTP_2 {
         WireKind::Grpc
     } else {

@@ -11,11 +11,11 @@ use hyper::body::Incoming;
 
 use super::{
     Proxy, headers,
-    trailing::{self, Trailing, Writing},
+    trailing::{Trailing, Writing},
 };
 use crate::edge::{
     http::{
-        identity, problem,
+        grpc, identity, problem,
         write_back::{self, Answered, CLEAR_SITE_DATA, FORGET, WriteError, Written},
     },
     lasting::{Lasted, Lasting},
@@ -52,7 +52,7 @@ impl<D: DecisionPoint> Proxy<D> {
         let lasted = self.lasted(answer, &written);
         let start = lasted.map(|lasted| move || lasted.watch());
         let body = Lasting::new(body, start);
-        let ends = trailing::failed(&parts.headers).is_some();
+        let ends = grpc::failed(&parts.headers).is_some();
         let body = match is_grpc && !ends {
             true => Body::new(Trailing::new(body, self.writing(answer))),
             false => Body::new(body.map_frame(without_ours)),
@@ -89,7 +89,7 @@ impl<D: DecisionPoint> Proxy<D> {
         answer: &Answer,
         headers: &HeaderMap,
     ) -> Result<Written, Box<Response<Body>>> {
-        let ends = trailing::failed(headers);
+        let ends = grpc::failed(headers);
         if !write_back::asks(headers) {
             return Ok(Written::default());
         }

@@ -26,18 +26,11 @@ use tonic::metadata::MetadataMap;
 use super::response::{self, Refused};
 use crate::edge::{
     deadline::{DEFAULT_MAX, Deadline},
-    http::write_back::{self, Answered},
+    http::{
+        grpc,
+        write_back::{self, Answered},
+    },
 };
-
-const STATUS: &str = "grpc-status";
-const MESSAGE: &str = "grpc-message";
-
-/// Whether an app that speaks gRPC says that it failed; `None` when it says nothing yet.
-pub(super) fn failed(fields: &HeaderMap) -> Option<bool> {
-    let mut said = fields.get_all(STATUS).iter().peekable();
-    said.peek()?;
-    Some(said.any(|status| status.as_bytes() != b"0"))
-}
 
 /// What trailers are written on behalf of.
 pub(super) struct Writing<D> {
@@ -53,7 +46,7 @@ pub(super) struct Writing<D> {
 impl<D: DecisionPoint> Writing<D> {
     /// The trailers for the client, after what they change in the session has been written.
     async fn finish(self, mut trailers: HeaderMap) -> HeaderMap {
-        let Some(failed) = failed(&trailers).filter(|_| write_back::asks(&trailers)) else {
+        let Some(failed) = grpc::failed(&trailers).filter(|_| write_back::asks(&trailers)) else {
             response::strip(&mut trailers);
             return trailers;
         };
@@ -93,8 +86,8 @@ fn hand_out(updates: &[WireUpdate], trailers: &mut HeaderMap) -> bool {
 fn unavailable() -> HeaderMap {
     let message = HeaderValue::from_static("undetermined: the session could not be written");
     let mut trailers = HeaderMap::with_capacity(2);
-    trailers.insert(STATUS, Outcome::Undetermined.grpc_code().into());
-    trailers.insert(MESSAGE, message);
+    trailers.insert(grpc::STATUS, Outcome::Undetermined.grpc_code().into());
+    trailers.insert(grpc::MESSAGE, message);
     trailers
 }
 

@@ -21,7 +21,6 @@ use crate::edge::http::{
 use auth_core::outcome::Outcome;
 
 const STATUS: &str = ":status";
-const GRPC_STATUS: &str = "grpc-status";
 
 /// The fields of a part, and its status; what is no header is left out, and stays as it is.
 pub(super) fn read(fields: Fields) -> (HeaderMap, u16) {
@@ -48,19 +47,6 @@ pub(super) fn read(fields: Fields) -> (HeaderMap, u16) {
         }
     }
     (headers, status)
-}
-
-/// Whether an answer is one of gRPC.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE);
-    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
-}
-
-/// Whether a gRPC app says that it failed; `None` when it says nothing yet.
-pub(super) fn grpc_failed(fields: &HeaderMap) -> Option<bool> {
-    let mut said = fields.get_all(GRPC_STATUS).iter().peekable();
-    said.peek()?;
-    Some(said.any(|status| status.as_bytes() != b"0"))
 }
 
 /// What is changed about a part: what is ours is taken away, and what was written is handed out.
