@@ -30,7 +30,7 @@ pub enum Where {
 pub struct Plan {
     /// Where it writes.
     pub at: Where,
-    /// Its `grpc-status`.
+    /// Its `grpc-status`; trailers have none where it is empty.
     pub status: &'static str,
     /// The header and its value.
     pub change: Option<(&'static str, &'static str)>,
@@ -71,7 +71,9 @@ async fn serve(stream: TcpStream, plan: Arc<Mutex<Plan>>, reached: Arc<Mutex<Hea
                 continue;
             }
         }
-        trailers.insert("grpc-status", plan.status.parse().unwrap());
+        if !plan.status.is_empty() {
+            trailers.insert("grpc-status", plan.status.parse().unwrap());
+        }
         let mut answer = respond.send_response(head, false).unwrap();
         answer
             .send_data(Bytes::from_static(MESSAGE), false)

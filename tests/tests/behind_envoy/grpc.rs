@@ -55,6 +55,28 @@ async fn r11_a_grpc_app_signs_in_and_logs_out_in_its_trailers() {
     }
 }
 
+/// What ends without a status is a failure to every client.
+#[tokio::test]
+async fn r11_a_grpc_app_that_says_no_status_signs_nobody_in_but_logs_out() {
+    let Some((scene, app)) = start().await else {
+        return;
+    };
+    app.plan(Where::Trailers, "", Some(SIGN_IN));
+    let seen = call(&scene, "Users/Login", &[]).await;
+    assert_eq!(cookie(&seen), None, "{seen:?}");
+    app.plan(Where::Trailers, "0", Some(SIGN_IN));
+    let own = cookie(&call(&scene, "Users/Login", &[]).await).unwrap();
+    app.plan(
+        Where::Trailers,
+        "",
+        Some(("sidegate-session-clear", "this")),
+    );
+    let _ = call(&scene, "Users/Logout", &[("cookie", &own)]).await;
+    app.plan(Where::Trailers, "0", None);
+    let seen = call(&scene, "Books/Get", &[("cookie", &own)]).await;
+    assert_eq!(seen.status(), "16", "{seen:?}");
+}
+
 #[tokio::test]
 async fn r26_a_change_of_a_grpc_app_that_cannot_be_made_is_the_status_of_the_call() {
     let Some((scene, app)) = start().await else {

@@ -103,6 +103,21 @@ async fn r11_a_grpc_app_that_failed_signs_nobody_in_but_logs_out() {
     }
 }
 
+/// What ends without a status is a failure to every client.
+#[tokio::test]
+async fn r11_a_grpc_app_that_says_no_status_signs_nobody_in_but_logs_out() {
+    let calls = Calls::start().await;
+    calls.plan(Where::Trailers, "", Some(SIGN_IN));
+    let seen = calls.call("Login", None).await;
+    assert_eq!(seen.trailers["x-own"], "1");
+    assert_eq!(seen.token(), None);
+    let token = calls.sign_in(Where::Trailers).await;
+    let clear = ("sidegate-session-clear", "this");
+    calls.plan(Where::Trailers, "", Some(clear));
+    let _ = calls.call("Logout", Some(("authorization", &token))).await;
+    assert_eq!(calls.who(&token).await.0, "16");
+}
+
 /// The messages have passed, but nobody takes the call for one that succeeded.
 #[tokio::test]
 async fn r26_a_change_of_a_grpc_app_that_cannot_be_made_is_the_status_of_the_call() {

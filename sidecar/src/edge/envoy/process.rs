@@ -159,12 +159,10 @@ impl<D: DecisionPoint> Shared<D> {
         }
     }
 
-    /// Trailers: those of gRPC may write, others have nothing of ours.
+    /// Trailers: those of gRPC may write. Without its status they are of a call that failed.
     async fn trailers(&self, trailers: &HeaderMap, issued: &Issued) -> Reply {
-        let written = match grpc::failed(trailers) {
-            Some(failed) => self.write(trailers, failed, issued).await,
-            None => Some(Written::default()),
-        };
+        let failed = grpc::failed(trailers).unwrap_or(true);
+        let written = self.write(trailers, failed, issued).await;
         let changes = written.and_then(|written| message::changes(trailers, &written));
         match changes {
             Some(changes) => Reply::ResponseTrailers(message::trailers(changes)),

@@ -24,7 +24,8 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
     }
 }
 
-/// Whether an app that speaks gRPC says that it failed; `None` when it says nothing of that.
+/// Whether an app that speaks gRPC says that it failed; `None` when it says nothing of that. At the
+/// end of its answer that is a failure as well: no client takes it for anything else.
 #[must_use]
 pub fn failed(fields: &HeaderMap) -> Option<bool> {
     let mut said = fields.get_all(STATUS).iter().peekable();

@@ -5,7 +5,7 @@
 //! `Sidegate-Session-Clear` logs out: `this` session, the `others` of the subject, or `all`. The
 //! first two hold JSON, as it is or in base64url; non-ASCII text is escaped as `\u00e9` or encoded.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use auth_core::{
     caller::Caller,
@@ -218,7 +218,7 @@ pub const FORGET: HeaderValue = HeaderValue::from_static("\"cache\", \"storage\"
 pub const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
 
 /// An app's answer, as far as it may change the session.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Answered<'a> {
     /// Its header, or its trailers.
     pub headers: &'a HeaderMap,
@@ -230,8 +230,18 @@ pub struct Answered<'a> {
     pub failed: bool,
 }
 
+// By hand: headers and the handle hold secrets.
+impl fmt::Debug for Answered<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answered")
+            .field("request_id", &self.request_id)
+            .field("failed", &self.failed)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What was written of the session.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Written {
     /// What must happen on the wire.
     pub updates: Vec<WireUpdate>,
@@ -239,6 +249,16 @@ pub struct Written {
     pub logs_out: bool,
     /// The call with the session that it has now, where it was written.
     pub call: Option<Bytes>,
+}
+
+// By hand: the handle is secret.
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Written")
+            .field("updates", &self.updates)
+            .field("logs_out", &self.logs_out)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whether an answer asks for a change.

@@ -47,7 +47,10 @@ impl<D: DecisionPoint> Proxy<D> {
         }
         if !deliver(answer, &written, &mut headers) {
             tracing::error!("an update cannot be delivered");
-            return problem::failed();
+            return match is_grpc {
+                true => unavailable(),
+                false => problem::failed(),
+            };
         }
         let lasted = self.lasted(answer, &written);
         let start = lasted.map(|lasted| move || lasted.watch());

@@ -46,15 +46,15 @@ pub(super) struct Writing<D> {
 impl<D: DecisionPoint> Writing<D> {
     /// The trailers for the client, after what they change in the session has been written.
     async fn finish(self, mut trailers: HeaderMap) -> HeaderMap {
-        let Some(failed) = grpc::failed(&trailers).filter(|_| write_back::asks(&trailers)) else {
+        if !write_back::asks(&trailers) {
             response::strip(&mut trailers);
             return trailers;
-        };
+        }
         let answered = Answered {
             headers: &trailers,
             issued: self.call.as_ref(),
             request_id: &self.decision_id,
-            failed,
+            failed: grpc::failed(&trailers).unwrap_or(true),
         };
         let (point, caller, now) = (&*self.point, &self.caller, self.clock.now());
         let written = write_back::perform(point, caller, &answered, now);

@@ -154,3 +154,26 @@ fn a_patch_merges_as_rfc_7396_says() {
         );
     }
 }
+
+#[test]
+fn nothing_secret_of_an_answer_is_in_its_debug() {
+    let secret = "c2VjcmV0";
+    let call = Bytes::from_static(secret.as_bytes());
+    let mut headers = HeaderMap::new();
+    headers.insert(SET, HeaderValue::from_static(secret));
+    let answered = Answered {
+        headers: &headers,
+        issued: Some(&call),
+        request_id: "r1",
+        failed: false,
+    };
+    let written = Written {
+        call: Some(call.clone()),
+        ..Written::default()
+    };
+    let shown = format!("{answered:?} {written:?}");
+    assert!(
+        shown.contains("r1") && !shown.contains(secret) && !shown.contains("99, 50"),
+        "{shown}"
+    );
+}
