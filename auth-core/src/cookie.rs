@@ -2,10 +2,16 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::{clock::Timestamp, policy::file::SameSite};
+use crate::{clock::Timestamp, grammar::TOKEN_CHARS, policy::file::SameSite};
 
-/// The largest name and value together, in bytes (RFC 6265bis section 5.6).
+/// The largest name and value together, in bytes: browsers drop longer cookies in silence
+/// (RFC 6265bis section 5.6, SECURITY C-05).
 pub const MAX_COOKIE_BYTES: usize = 4096;
+/// The longest name, in bytes.
+const MAX_NAME_BYTES: usize = 128;
+const _: () = assert!(MAX_NAME_BYTES + TOKEN_CHARS <= MAX_COOKIE_BYTES);
+/// The largest value of an attribute, in bytes: browsers ignore longer ones (the same section).
+pub const MAX_ATTRIBUTE_BYTES: usize = 1024;
 
 /// How long a browser keeps a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +62,13 @@ impl Default for Cookie {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CookieError {
     /// The name is no token.
-    #[error("`{0}` is no cookie name: letters, digits and `!#$%&'*+-.^_|~` (RFC 6265bis)")]
+    #[error(
+        "`{0}` is no cookie name: up to {MAX_NAME_BYTES} letters, digits and `!#$%&'*+-.^_|~` (RFC 6265bis)"
+    )]
     Name(String),
+    /// An attribute that browsers ignore.
+    #[error("a cookie's path or domain may have {MAX_ATTRIBUTE_BYTES} bytes")]
+    AttributeTooLong,
     /// The prefix `__Host-` asks for more.
     #[error("a cookie named `__Host-...` needs `secure: true`, `path: /` and no `domain`")]
     HostPrefix,
@@ -92,6 +103,10 @@ impl Cookie {
         };
         if !is_token(&self.name) {
             return Err(CookieError::Name(self.name.escape_debug().to_string()));
+        }
+        let domain = self.domain.as_deref().unwrap_or_default();
+        if self.path.len().max(domain.len()) > MAX_ATTRIBUTE_BYTES {
+            return Err(CookieError::AttributeTooLong);
         }
         if has_prefix("__Host-") && (!self.secure || self.path != "/" || self.domain.is_some()) {
             return Err(CookieError::HostPrefix);
@@ -159,7 +174,7 @@ impl Cookie {
 
 fn is_token(text: &str) -> bool {
     !text.is_empty()
-        && text.len() <= 128
+        && text.len() <= MAX_NAME_BYTES
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_|~".contains(&byte))
@@ -195,6 +210,38 @@ mod tests {
             cookie.expire(),
             "__Host-session=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"
         );
+    }
+
+    #[test]
+    fn c05_a_cookie_is_never_longer_than_browsers_keep() {
+        let named = |length: usize| Cookie {
+            name: "s".repeat(length),
+            ..Cookie::default()
+        };
+        let longest = named(MAX_NAME_BYTES);
+        assert_eq!(longest.validate(DAY), Ok(()));
+        let longer = named(MAX_NAME_BYTES + 1).validate(DAY);
+        assert!(matches!(longer, Err(CookieError::Name(_))), "{longer:?}");
+        let now = Timestamp::from_seconds(1_800_000_000);
+        let token = crate::grammar::TokenText::new(&[7; 34]);
+        let line = longest.set(token.as_str(), now, now.plus(DAY));
+        let pair = line.split(';').next().unwrap();
+        assert!(pair.len() - "=".len() <= MAX_COOKIE_BYTES, "{pair}");
+    }
+
+    #[test]
+    fn c05_an_attribute_is_never_longer_than_browsers_read() {
+        for (length, expected) in [
+            (MAX_ATTRIBUTE_BYTES, Ok(())),
+            (MAX_ATTRIBUTE_BYTES + 1, Err(CookieError::AttributeTooLong)),
+        ] {
+            let cookie = Cookie {
+                name: "s".into(),
+                path: format!("/{}", "a".repeat(length - 1)),
+                ..Cookie::default()
+            };
+            assert_eq!(cookie.validate(DAY), expected, "{length}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod cookie;
 mod credential_sets;
 mod token;
 
+pub(crate) use self::token::TOKEN_CHARS;
 pub use self::{
     api_key::{ApiKey, api_key, api_key_values},
     authorization::{Authorization, authorization, authorization_values},

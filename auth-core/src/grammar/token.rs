@@ -9,7 +9,8 @@ pub const SESSION_TOKEN_PREFIX: &str = "sg1_";
 pub const API_KEY_PREFIX: &str = "sgk_";
 
 const TOKEN_BYTES: usize = 34;
-const TOKEN_CHARS: usize = 4 + 46;
+/// How long the text of a session token is.
+pub(crate) const TOKEN_CHARS: usize = 4 + 46;
 const KEY_BYTES: usize = 32;
 const CHECKED_KEY_BYTES: usize = KEY_BYTES + 4;
 const KEY_CHARS: usize = 4 + 48;

@@ -51,3 +51,42 @@ pub(super) fn check_login(at: &At<String>) -> Result<(), (String, &'static str)>
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c09_a_place_to_sign_in_is_a_path_of_the_app_or_a_whole_url_of_https() {
+        for (login, is_good) in [
+            ("/login", true),
+            ("/login?from=app", true),
+            ("https://id.example/login", true),
+            ("https://id.example:8443/login", true),
+            ("//evil.example", false),
+            ("///evil.example", false),
+            ("/\\evil.example", false),
+            ("\\evil.example", false),
+            ("/login\\", false),
+            ("https://id.example@evil.example/", false),
+            ("https://user:password@id.example/", false),
+            ("https://@evil.example/", false),
+            ("https:///evil.example", false),
+            ("https:/evil.example", false),
+            ("https:evil.example", false),
+            ("http://id.example/login", false),
+            ("javascript:alert(1)", false),
+            ("data:text/html,x", false),
+            ("login", false),
+            ("", false),
+            ("/login#top", false),
+            ("/log in", false),
+            ("/login\r\nset-cookie: a=b", false),
+            ("/\t/evil.example", false),
+            ("/ä", false),
+        ] {
+            let told = check_login(&At::nowhere(login.to_owned()));
+            assert_eq!(told.is_ok(), is_good, "{login:?}");
+        }
+    }
+}
