@@ -15,6 +15,7 @@ use crate::{cases::Case, world::World};
 pub mod app;
 pub mod behind;
 pub mod command_line;
+pub mod edge;
 pub mod envoy;
 pub mod forward_auth;
 pub mod grpc;

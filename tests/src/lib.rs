@@ -1,6 +1,7 @@
 //! The harness of the tests that run Sidegate as its users do.
 //!
 //! - [`cases`]: the form of the case files in `tests/cases`.
+//! - [`daemon`]: a `sidegate serve` in a process of its own.
 //! - [`world`]: what a file of cases takes for granted: policy, databases, sessions, clock.
 //! - [`front`]: the ways to ask, each of which must answer every case alike (R19).
 //! - [`grpc_app`]: a gRPC app that writes the session, and its client.
@@ -21,6 +22,7 @@
 )]
 
 pub mod cases;
+pub mod daemon;
 pub mod failing_store;
 pub mod front;
 pub mod grpc_app;

@@ -49,10 +49,13 @@ enum Way {
     Json,
     ForwardAuth(Dialect),
     Proxy,
-    RemoteProxy,
     Envoy(Form),
     CommandLine,
     Behind(Proxied),
+    /// With the edge in a process of its own.
+    RemoteForwardAuth(Dialect),
+    RemoteProxy,
+    RemoteEnvoy(Form),
 }
 
 async fn front(way: Way, file: &CaseFile) -> Box<dyn Front> {
@@ -62,13 +65,17 @@ async fn front(way: Way, file: &CaseFile) -> Box<dyn Front> {
         Way::Json => Box::new(Json::new(file).await),
         Way::ForwardAuth(dialect) => Box::new(ForwardAuth::new(file, dialect).await),
         Way::Proxy => Box::new(Proxy::new(file).await),
-        Way::RemoteProxy => Box::new(Proxy::remote(file).await),
         Way::Envoy(form) => Box::new(Envoy::new(file, form).await),
         Way::CommandLine => Box::new(CommandLine::new(file, PathBuf::from(PROGRAM)).await),
         Way::Behind(proxy) => {
             let front = Behind::new(file, proxy, Path::new(PROGRAM)).await;
             Box::new(front.unwrap())
         }
+        Way::RemoteForwardAuth(dialect) => {
+            Box::new(ForwardAuth::remote(file, dialect, Path::new(PROGRAM)).await)
+        }
+        Way::RemoteProxy => Box::new(Proxy::remote(file, Path::new(PROGRAM)).await),
+        Way::RemoteEnvoy(form) => Box::new(Envoy::remote(file, form, Path::new(PROGRAM)).await),
     }
 }
 
@@ -251,6 +258,22 @@ async fn envoy_is_answered_what_it_can_carry_alike_in_either_form_of_headers() {
 async fn a_reverse_proxy_in_a_process_of_its_own_answers_alike() {
     let carried = hold(Way::RemoteProxy).await;
     assert!(carried >= 120, "only {carried} cases");
+}
+
+#[tokio::test]
+async fn envoy_is_answered_alike_by_a_process_of_its_own() {
+    for (form, least) in [(Form::Raw, 170), (Form::Joined, 160)] {
+        let carried = hold(Way::RemoteEnvoy(form)).await;
+        assert!(carried >= least, "{form:?}: only {carried} cases");
+    }
+}
+
+#[tokio::test]
+async fn each_dialect_of_forward_auth_is_answered_alike_by_a_process_of_its_own() {
+    for dialect in Dialect::ALL {
+        let carried = hold(Way::RemoteForwardAuth(dialect)).await;
+        assert!(carried >= 150, "{dialect:?}: only {carried} cases");
+    }
 }
 
 #[tokio::test]

@@ -13,13 +13,14 @@ use std::{
     net::SocketAddr,
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::Mutex,
     time::Duration,
 };
 
 use bytes::Bytes;
 use harness::{
+    daemon::Daemon,
     grpc_app::{self, GrpcApp, Where},
     raw::{self, Answer, Connection},
     real::ports::Port,
@@ -84,34 +85,12 @@ fn token(folder: &Path, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
-/// A `sidegate serve`, ended with the value.
-struct Daemon(Child);
-
-impl Daemon {
-    fn start(folder: &Path) -> Self {
-        let child = Command::new(PROGRAM)
-            .args(["serve", "--config", "sidegate.yaml", "--data-dir", "data"])
-            .current_dir(folder)
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(folder.join("log")).unwrap())
-            .spawn();
-        Self(child.unwrap())
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 struct Scene {
     app: App,
     proxy: Port,
     telemetry: Port,
     decider: Option<Daemon>,
-    _edge: Daemon,
+    edge: Daemon,
     folders: [TempDir; 2],
     /// Nobody else is given the decider's port while it is away.
     _grpc: Port,
@@ -135,8 +114,8 @@ impl Scene {
         let upstream = upstream.unwrap_or(app.address());
         edge(before, &grpc, &proxy, &telemetry, upstream);
         Self {
-            decider: Some(Daemon::start(behind)),
-            _edge: Daemon::start(before),
+            decider: Some(Daemon::start(Path::new(PROGRAM), behind)),
+            edge: Daemon::start(Path::new(PROGRAM), before),
             app,
             proxy,
             telemetry,
@@ -153,15 +132,7 @@ impl Scene {
 
     /// Waits until `/readyz` of the edge answers so, and gives its text.
     async fn ready(&self, status: u16) -> String {
-        let deadline = Instant::now() + raw::DEADLINE;
-        loop {
-            let said = raw::get(self.telemetry.address(), "/readyz?verbose").await;
-            match said {
-                Ok(answer) if answer.status == status => return answer.text(),
-                _ if Instant::now() > deadline => panic!("no {status}: {said:?}\n{}", self.logs()),
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
+        self.edge.readyz(self.telemetry.address(), status).await
     }
 
     /// Waits until `sidegate health` of the edge says so.
@@ -310,7 +281,8 @@ async fn an_edge_without_its_decider_is_not_ready_and_lets_nobody_through() {
         assert_eq!(refused.status, 503, "{target}");
     }
     assert!(scene.app.take().is_empty(), "nothing reaches the app");
-    scene.decider = Some(Daemon::start(scene.folders[0].path()));
+    let folder = scene.folders[0].path();
+    scene.decider = Some(Daemon::start(Path::new(PROGRAM), folder));
     scene.ready(200).await;
     scene.healthy(true).await;
     assert_eq!(scene.ask("GET", "/me", &held).await.status, 200);

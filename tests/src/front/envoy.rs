@@ -1,6 +1,6 @@
 //! As Envoy does: a `Check` that describes the client's request, answered by what to change of it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, path::Path, sync::Arc};
 
 use auth_core::{
     decision_point::DecisionPoint as _,
@@ -23,6 +23,7 @@ use tonic::transport::Channel;
 
 use super::{
     Asked, Front, Observed, Reply, Write,
+    edge::Edge,
     forward_auth::updates,
     proxy::is_body,
     server::{Server, tcp},
@@ -45,6 +46,8 @@ pub enum Form {
 #[derive(Debug)]
 pub struct Envoy {
     server: Server,
+    /// The sidecar that Envoy asks, where it is another one.
+    edge: Option<Edge>,
     channel: Channel,
     form: Form,
     /// The fields that a body has under their own names.
@@ -54,14 +57,32 @@ pub struct Envoy {
 impl Envoy {
     /// An Envoy in front of a sidecar on the world of a file.
     pub async fn new(file: &CaseFile, form: Form) -> Self {
+        Self::with(Server::start(file).await, None, form).await
+    }
+
+    /// The same, where it asks a process of its own, which asks the world's sidecar.
+    pub async fn remote(file: &CaseFile, form: Form, program: &Path) -> Self {
         let server = Server::start(file).await;
-        let address = format!("http://{}", tcp(&server.addresses.envoy));
+        let edge = Edge::start(&server, program, |address| {
+            format!("envoy: {{ address: \"{address}\", caller: edge }}")
+        });
+        let edge = edge.await;
+        Self::with(server, Some(edge), form).await
+    }
+
+    async fn with(server: Server, edge: Option<Edge>, form: Form) -> Self {
+        let asked = match &edge {
+            Some(edge) => edge.address,
+            None => tcp(&server.addresses.envoy),
+        };
+        let address = format!("http://{asked}");
         let channel = Channel::from_shared(address).unwrap().connect_lazy();
         let profile = server.engine.profile(&WireKind::Http).await;
         let own = profile.data.iter().filter(|data| data.field == data.path);
         Self {
             bodies: own.map(|data| data.field.clone()).collect(),
             server,
+            edge,
             channel,
             form,
         }
@@ -104,7 +125,7 @@ impl Front for Envoy {
     }
 
     async fn stop(self: Box<Self>) {
-        drop(self.channel);
+        drop((self.channel, self.edge));
         self.server.stop().await;
     }
 

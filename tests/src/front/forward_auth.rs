@@ -1,6 +1,6 @@
 //! As a proxy does: a request that describes the client's, answered by status and headers.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use auth_core::{outcome::Outcome, store::Store, wire::CredentialSource};
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use sidecar::edge::forward_auth::Dialect;
 
 use super::{
     Asked, Front, Observed, Reply, Write,
+    edge::Edge,
     server::{Server, tcp},
 };
 use crate::{
@@ -27,15 +28,35 @@ use crate::{
 pub struct ForwardAuth {
     dialect: Dialect,
     server: Server,
+    /// The sidecar that the proxy asks, where it is another one.
+    edge: Option<Edge>,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl ForwardAuth {
     /// A proxy of this kind in front of a sidecar on the world of a file.
     pub async fn new(file: &CaseFile, dialect: Dialect) -> Self {
+        Self::with(Server::start(file).await, None, dialect)
+    }
+
+    /// The same, where it asks a process of its own, which asks the world's sidecar.
+    pub async fn remote(file: &CaseFile, dialect: Dialect, program: &Path) -> Self {
+        let server = Server::start(file).await;
+        let edge = Edge::start(&server, program, |address| {
+            format!(
+                "forward_auth: {{ address: \"{address}\", caller: edge, \
+                 trusted_proxies: [ 127.0.0.1 ] }}"
+            )
+        });
+        let edge = edge.await;
+        Self::with(server, Some(edge), dialect)
+    }
+
+    fn with(server: Server, edge: Option<Edge>, dialect: Dialect) -> Self {
         Self {
             dialect,
-            server: Server::start(file).await,
+            server,
+            edge,
             client: Client::builder(TokioExecutor::new()).build_http(),
         }
     }
@@ -80,7 +101,7 @@ impl Front for ForwardAuth {
     }
 
     async fn stop(self: Box<Self>) {
-        drop(self.client);
+        drop((self.client, self.edge));
         self.server.stop().await;
     }
 
@@ -89,7 +110,10 @@ impl Front for ForwardAuth {
     }
 
     async fn decide(&self, asked: Asked<'_>) -> Reply {
-        let address = tcp(&self.server.addresses.forward_auth);
+        let address = match &self.edge {
+            Some(edge) => edge.address,
+            None => tcp(&self.server.addresses.forward_auth),
+        };
         let path = self.dialect.path();
         let mut request =
             http::Request::get(format!("http://{address}{path}")).body(Full::default());

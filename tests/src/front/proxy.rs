@@ -1,7 +1,7 @@
 //! As a client does that knows nothing of us: through the reverse proxy, with an app behind it that
 //! reads the session from headers and writes it by headers, without any library of ours.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use auth_core::{
     decision_point::{ClearScope, DecisionPoint as _, SessionWrite},
@@ -19,8 +19,9 @@ use tokio::{sync::Mutex, task::JoinHandle};
 use super::{
     Asked, Front, Handed, Observed, Reply, Write,
     app::{App, Visit},
+    edge::Edge,
     raw,
-    server::{EdgeServer, Server, tcp},
+    server::{Server, tcp},
 };
 use crate::{
     cases::{CallFile, Case, CaseFile, Step},
@@ -32,7 +33,7 @@ use crate::{
 pub struct Proxy {
     server: Server,
     /// The sidecar of the proxy, where it is another one.
-    edge: Option<EdgeServer>,
+    edge: Option<Edge>,
     app: Mutex<App>,
     /// The fields that bodies have under their own names.
     bodies: Vec<String>,
@@ -62,20 +63,22 @@ impl Proxy {
         Self::with(app, server.await, None).await
     }
 
-    /// The same, with the proxy in a process that asks the world's sidecar.
-    pub async fn remote(file: &CaseFile) -> Self {
+    /// The same, with the proxy in a process of its own that asks the world's sidecar.
+    pub async fn remote(file: &CaseFile, program: &Path) -> Self {
         let app = App::start().await;
-        let listen = format!(
-            "proxy: {{ address: 127.0.0.1:0, upstream: \"http://{}\", caller: edge, \
-             trusted_proxies: [ 127.0.0.1 ] }}",
-            app.address
-        );
+        let upstream = app.address;
         let server = Server::start(file).await;
-        let edge = EdgeServer::start(&server, &listen).await;
+        let edge = Edge::start(&server, program, |address| {
+            format!(
+                "proxy: {{ address: \"{address}\", upstream: \"http://{upstream}\", caller: edge, \
+                 trusted_proxies: [ 127.0.0.1 ] }}"
+            )
+        });
+        let edge = edge.await;
         Self::with(app, server, Some(edge)).await
     }
 
-    async fn with(app: App, server: Server, edge: Option<EdgeServer>) -> Self {
+    async fn with(app: App, server: Server, edge: Option<Edge>) -> Self {
         let profile = server.engine.profile(&WireKind::Http).await;
         let own = profile.data.iter().filter(|data| data.field == data.path);
         Self {
@@ -172,10 +175,7 @@ impl Front for Proxy {
 
     async fn stop(self: Box<Self>) {
         self.finish().await;
-        drop(self.app);
-        if let Some(edge) = self.edge {
-            edge.stop().await;
-        }
+        drop((self.app, self.edge));
         self.server.stop().await;
     }
 
@@ -185,8 +185,10 @@ impl Front for Proxy {
 
     async fn decide(&self, asked: Asked<'_>) -> Reply {
         self.finish().await;
-        let addresses = self.edge.as_ref().map(|edge| &edge.addresses);
-        let address = tcp(&addresses.unwrap_or(&self.server.addresses).proxy);
+        let address = match &self.edge {
+            Some(edge) => edge.address,
+            None => tcp(&self.server.addresses.proxy),
+        };
         let call = &asked.call;
         let mut fields = vec![("host".to_owned(), call.authority.clone().into_bytes())];
         if !call.peer.address.is_empty() {

@@ -12,64 +12,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::{
-    cases::CaseFile,
-    world::{CALLER, World},
-};
-
-/// A sidecar that serves edges only, and asks another one.
-#[derive(Debug)]
-pub struct EdgeServer {
-    /// Where it listens.
-    pub addresses: Addresses,
-    stop: Option<oneshot::Sender<()>>,
-    running: Option<JoinHandle<()>>,
-    _folder: tempfile::TempDir,
-}
-
-impl EdgeServer {
-    /// Starts one whose decisions the sidecar of `decides` makes, with these keys of `listen`.
-    pub async fn start(decides: &Server, listen: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let token = decides.world.folder().join(format!("{CALLER}.token"));
-        let text = format!(
-            "decide: {{ remote: {{ address: \"{}\", token_file: \"{}\" }} }}\n\
-             listen: {{ telemetry: 127.0.0.1:0, admin: \"unix:./a.sock\", {listen} }}\n\
-             callers: {{ edge: {{ may: [ authorize, session.self ], uid: 4000000000 }} }}\n",
-            tcp(&decides.addresses.grpc),
-            token.display(),
-        );
-        let path = folder.path().join("sidegate.yaml");
-        let document = Document::parse(&path, text).unwrap_or_else(|err| panic!("{err}"));
-        let bound = Sidecar::from_documents(vec![document])
-            .clock(decides.world.clock.clone())
-            .bind()
-            .await
-            .unwrap_or_else(|err| panic!("{err}"));
-        let (stop, stopped) = oneshot::channel();
-        let addresses = bound.addresses.clone();
-        let running = tokio::spawn(async move {
-            let shutdown = async {
-                let _ = stopped.await;
-            };
-            bound.run(shutdown).await.unwrap();
-        });
-        Self {
-            addresses,
-            stop: Some(stop),
-            running: Some(running),
-            _folder: folder,
-        }
-    }
-
-    /// Drains and stops it.
-    pub async fn stop(mut self) {
-        drop(self.stop.take());
-        if let Some(running) = self.running.take() {
-            running.await.unwrap();
-        }
-    }
-}
+use crate::{cases::CaseFile, world::World};
 
 /// A running sidecar and its world.
 #[derive(Debug)]

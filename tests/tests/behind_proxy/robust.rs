@@ -1,11 +1,12 @@
 //! Clients and apps that break off, never end, or send more than anybody should.
 
 use std::{
-    process::{Child, Command, Stdio},
+    path::Path,
     time::{Duration, Instant},
 };
 
 use harness::{
+    daemon::Daemon,
     raw::{self, Connection, NoAnswer},
     real::ports::Port,
     recorder::{App, Reply},
@@ -192,7 +193,7 @@ async fn trailers_of_an_answer_reach_a_client_that_takes_them() {
 
 /// A Sidegate in a process of its own, so that its memory is its own.
 struct Process {
-    child: Child,
+    daemon: Daemon,
     proxy: Port,
     _folder: tempfile::TempDir,
 }
@@ -201,7 +202,6 @@ impl Process {
     async fn start(app: &App) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let proxy = Port::free();
-        let path = folder.path().join("sidegate.yaml");
         let policy = format!(
             "listen:\n  grpc: 127.0.0.1:0\n  http: 127.0.0.1:0\n  telemetry: 127.0.0.1:0\n  \
              admin: unix:./admin.sock\n  proxy: {{ address: \"{}\", upstream: \
@@ -211,16 +211,10 @@ impl Process {
             proxy.address(),
             app.url()
         );
-        std::fs::write(&path, policy).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_sidegate-under-test"))
-            .args(["serve", "--config"])
-            .arg(&path)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();
+        let program = Path::new(env!("CARGO_BIN_EXE_sidegate-under-test"));
         let started = Self {
-            child,
+            daemon: Daemon::start(program, folder.path()),
             proxy,
             _folder: folder,
         };
@@ -239,7 +233,7 @@ impl Process {
 
     /// The most that it ever had in memory, in bytes.
     fn resident(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.daemon.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kilobytes: u64 = line.unwrap().trim_end_matches("kB").trim().parse().unwrap();
         kilobytes * 1024
@@ -273,14 +267,6 @@ impl Process {
         let (_, complete) = client.body(&head, false, count).await.unwrap();
         assert!(complete);
         length
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Its own child only.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
