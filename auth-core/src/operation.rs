@@ -119,21 +119,38 @@ impl Operation {
         checks: &'a [Check],
         kind: &WireKind,
     ) -> Option<(&'a Check, &'a Field)> {
+        self.checks_on(checks, kind).find_map(|check| {
+            let mut fields = self.fields.iter();
+            let reads = |field: &Field| check.is_native() || check.fields().contains(&field.id);
+            let field = fields.find(|field| field.is_in_message(kind) && reads(field))?;
+            Some((check, field))
+        })
+    }
+
+    /// A check that a call on this kind of wire may depend on, and that reads who the peer has proven
+    /// to be. A native check, which may read everything, is not counted. `checks` are those of the
+    /// app.
+    #[must_use]
+    pub fn peer_check<'a>(&'a self, checks: &'a [Check], kind: &WireKind) -> Option<&'a Check> {
+        self.checks_on(checks, kind)
+            .find(|check| check.reads_workload() && !check.is_native())
+    }
+
+    /// The checks that a call on this kind of wire may depend on.
+    fn checks_on<'a>(
+        &'a self,
+        checks: &'a [Check],
+        kind: &WireKind,
+    ) -> impl Iterator<Item = &'a Check> {
         let attached = self.requirements.iter();
         attached
-            .filter(|attached| match &attached.applies {
+            .filter(move |attached| match &attached.applies {
                 Applies::Wire(wire) => wire == kind,
                 Applies::Always | Applies::Below { .. } => true,
             })
             .flat_map(|attached| attached.requirement.keys())
             .flat_map(|key| key.checks())
             .filter_map(|slot| checks.get(*self.checks.get(usize::from(slot.0))?))
-            .find_map(|check| {
-                let mut fields = self.fields.iter();
-                let reads = |field: &Field| check.is_native() || check.fields().contains(&field.id);
-                let field = fields.find(|field| field.is_in_message(kind) && reads(field))?;
-                Some((check, field))
-            })
     }
 }
 

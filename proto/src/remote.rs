@@ -126,13 +126,13 @@ impl RemoteDecisionPoint {
         request
     }
 
-    /// Whether it can be asked for decisions.
+    /// Asks what it wants to be sent of HTTP, which tells whether it can be asked for decisions.
     ///
     /// # Errors
     ///
     /// Returns [`Unusable`] when it would decide nothing for this process.
-    pub async fn probe(&self) -> Result<(), Unusable> {
-        self.ask_profile(&WireKind::Http).await.map(drop)
+    pub async fn probe(&self) -> Result<Arc<WireProfile>, Unusable> {
+        self.ask_profile(&WireKind::Http).await
     }
 
     async fn decide(&self, call: Call) -> Result<Answer, Reason> {

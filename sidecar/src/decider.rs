@@ -5,7 +5,11 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use auth_core::policy::settings::Remote;
+use auth_core::{
+    decision_point::{DecisionPoint as _, WireProfile},
+    policy::settings::{Lack, Lacking, Remote},
+    wire::WireKind,
+};
 use proto::{
     envoy::service::auth::v3::authorization_server::SERVICE_NAME as ENVOY,
     remote::{RemoteDecisionPoint, Unusable},
@@ -29,6 +33,8 @@ pub(crate) struct Watch {
     pub(crate) point: Arc<RemoteDecisionPoint>,
     /// Where it is.
     pub(crate) settings: Remote,
+    /// What the edges here cannot supply to its checks.
+    pub(crate) lacks: Vec<Lack>,
     /// Who is told.
     pub(crate) health: HealthReporter,
     /// Once this process ends, its health says so, whatever the other one does.
@@ -38,7 +44,7 @@ pub(crate) struct Watch {
 impl Watch {
     /// Asks until `stop`, and tells what has changed.
     pub(crate) async fn run(self, stop: CancellationToken) {
-        let mut known = None;
+        let (mut known, mut version) = (None, Arc::from(""));
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -48,6 +54,13 @@ impl Watch {
             }
             let asked = tokio::time::timeout(PATIENCE, self.point.probe()).await;
             let found = asked.unwrap_or(Err(Unusable::Away));
+            if let Ok(profile) = &found
+                && profile.policy_version != version
+            {
+                self.tell_of_lacks(profile).await;
+                version = Arc::clone(&profile.policy_version);
+            }
+            let found = found.map(drop);
             if known != Some(found) {
                 self.tell(found).await;
                 known = Some(found);
@@ -71,6 +84,40 @@ impl Watch {
         // The end may have begun in between, and it must have the last word.
         if is_good && self.readiness.is_draining() {
             self.set(false).await;
+        }
+    }
+
+    /// What is refused when a file loads that has edges and operations both (R24) can only be told
+    /// here, where they meet.
+    async fn tell_of_lacks(&self, http: &WireProfile) {
+        for lack in &self.lacks {
+            let grpc;
+            let profile = match (lack.what, &lack.kind) {
+                // That something reads it is known, but not what.
+                (Lacking::Peer, _) => continue,
+                (_, WireKind::Http) => http,
+                (_, kind) => {
+                    grpc = self.point.profile(kind).await;
+                    &*grpc
+                }
+            };
+            let data = profile.data.iter();
+            for name in data.filter(|name| !lack.excepts(&name.operation)) {
+                tracing::warn!(
+                    edge = lack.edge,
+                    wire = lack.kind.as_str(),
+                    operation = &*name.operation,
+                    data = name.field,
+                    help = format!(
+                        "add `{}: [ {} ]` to `{}` to say that this is known",
+                        lack.what.key(),
+                        name.operation,
+                        lack.edge
+                    ),
+                    "data of an operation never comes by this edge: a check that reads it never \
+                     holds here"
+                );
+            }
         }
     }
 

@@ -291,6 +291,7 @@ impl Bound {
                 let watch = Watch {
                     point: Arc::clone(&point),
                     settings: remote.clone(),
+                    lacks: self.parts.settings.listen.lacks.clone(),
                     health: running.health.clone(),
                     readiness: Arc::clone(&self.readiness),
                 };

@@ -497,17 +497,21 @@ fn write_secret(path: &Path, text: &str) {
     file.write_all(text.as_bytes()).unwrap();
 }
 
+/// All operations, for an edge that is asked about each: a case says itself what is there.
+#[must_use]
+pub fn operations(documents: &[Document]) -> Vec<At<String>> {
+    let files = documents.iter().map(|document| &document.file);
+    let names = files.flat_map(|file| file.operations.keys());
+    names.map(|name| At::nowhere(name.clone())).collect()
+}
+
 /// Gives the policy listeners on free ports, and a caller that may ask, sign in and read.
 fn prepare(documents: &mut [Document], folder: &Path) {
     let claims = documents
         .iter()
         .flat_map(|document| document.file.claims.keys());
     let claims = claims.map(|claim| At::nowhere(claim.clone())).collect();
-    // A case says itself whether its body is there.
-    let operations = documents
-        .iter()
-        .flat_map(|document| document.file.operations.keys());
-    let operations = operations.map(|name| At::nowhere(name.clone())).collect();
+    let operations = operations(documents);
     let file = &mut documents[0].file;
     let local = || At::nowhere("127.0.0.1:0".to_owned());
     file.listen = Some(Listen {
@@ -520,12 +524,14 @@ fn prepare(documents: &mut [Document], folder: &Path) {
             trusted_proxies: vec![At::nowhere("127.0.0.1".to_owned())],
             caller: At::nowhere(CALLER.to_owned()),
             login: None,
-            without_body: operations,
+            without_body: operations.clone(),
+            without_peer: operations.clone(),
         }),
         envoy: Some(EnvoyFile {
             address: local(),
             caller: At::nowhere(CALLER.to_owned()),
             error_response: false,
+            without_message: operations,
         }),
         ..Listen::default()
     });

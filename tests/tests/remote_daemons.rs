@@ -43,12 +43,16 @@ strategies: [ {{ bearer: {{ opaque: true }} }}, {{ cookie: {{ name: __Host-sessi
 app: shop
 claims: {{ role: string }}
 hosts: [ {HOST} ]
-checks: {{ is_admin: session.claims.role == "admin" }}
+checks: {{ is_admin: session.claims.role == "admin", is_small: data.amount < 10 }}
 operations:
   login: {{ session: optional, writes: sign_in, http: POST /login, grpc: books.v1.Users/Login }}
   me: {{ http: GET /me, grpc: books.v1.Users/Get }}
   admin: {{ require: is_admin, http: GET /admin }}
   public: {{ session: none, http: GET /public }}
+  send:
+    require: is_small
+    data: {{ amount: {{ type: int }} }}
+    grpc: books.v1.Users/Send
 "#,
         grpc = grpc.address()
     );
@@ -218,6 +222,20 @@ async fn the_edge_signs_in_decides_and_forgets_by_the_other_process() {
     assert_eq!(denied.json()["reason"], "requirement_failed");
     scene.sidegate(&["session", "revoke", "--subject", "u1"]);
     assert_eq!(scene.ask("GET", "/me", &held).await.status, 401);
+}
+
+#[tokio::test]
+async fn r24_an_edge_tells_what_it_cannot_supply_to_the_checks_of_the_other_process() {
+    let scene = Scene::start(TOKEN).await;
+    let said = scene.says("never comes by this edge").await;
+    for part in [
+        "listen.proxy",
+        "send",
+        "amount",
+        "`without_message: [ send ]`",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
 }
 
 #[tokio::test]

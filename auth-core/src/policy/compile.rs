@@ -32,7 +32,7 @@ mod app;
 mod check;
 mod context;
 mod cors;
-mod forward_auth;
+mod edges;
 mod idle;
 mod issuer;
 mod operation;
@@ -176,7 +176,7 @@ impl Policy {
         idle::warn_of_platform_part(main, &mut faults);
         let opened = open_sources(main, sources, &mut faults);
         let apps = app::compile(main, included, &opened, natives, &mut faults);
-        forward_auth::refuse_unknown(main, &apps, &mut faults);
+        edges::refuse_unknown(main, &apps, &mut faults);
         let asks_scopes = apps
             .all
             .iter()

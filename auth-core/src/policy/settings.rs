@@ -25,6 +25,7 @@ mod address;
 mod callers;
 mod environment;
 mod faults;
+mod lack;
 mod listen;
 mod network;
 mod proxy;
@@ -34,6 +35,7 @@ mod tests;
 mod tls;
 
 pub use address::Address;
+pub use lack::{Lack, Lacking};
 pub use network::{Network, NetworkError};
 
 pub use crate::engine::SessionLimits;
@@ -93,6 +95,8 @@ pub struct Listen {
     pub origins: Vec<String>,
     /// TLS for the TCP addresses of gRPC, HTTP, forward-auth and Envoy.
     pub tls: Option<Tls>,
+    /// What its edges cannot supply to checks.
+    pub lacks: Vec<Lack>,
 }
 
 /// What a listener needs to speak TLS.

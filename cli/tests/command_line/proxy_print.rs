@@ -240,3 +240,44 @@ fn on_another_machine_sidegate_has_no_name_but_what_is_said() {
         assert!(!ran.stdout.contains("localhost"), "{proxy}\n{}", ran.stdout);
     }
 }
+
+#[test]
+fn r24_for_an_edge_it_is_printed_from_the_file_that_decides() {
+    let dir = shop(
+        "envoy: { address: 127.0.0.1:7484, caller: edge }",
+        "me: { grpc: shop.v1.Users/Me }",
+    );
+    let remote = r#"
+decide: { remote: { address: "unix:./other.sock" } }
+listen: { envoy: { address: 127.0.0.1:7484, caller: edge }, EDGE }
+callers: { edge: { uid: 4711, may: [ authorize, session.self ] } }
+"#;
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write("edge.yaml", &remote.replace("EDGE", FORWARD_AUTH));
+    let ran = print(&dir, &["envoy", "--config=edge.yaml"]);
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("`--policy FILE`"), "{}", ran.stderr);
+
+    let both = ["--config=edge.yaml", "--policy=sidegate.yaml"];
+    let ran = print(&dir, &[&["envoy"], &both[..]].concat());
+    let own = print(&dir, &["envoy"]);
+    assert_eq!((ran.code, &ran.stdout), (0, &own.stdout), "{}", ran.stderr);
+
+    let ran = print(&dir, &["envoy", "--policy=sidegate.yaml"]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+
+    let body = format!(
+        "{CALLERS}checks: {{ is_small: data.amount < 10 }}\noperations:\n  pay: {{ require: \
+         is_small, data: {{ amount: {{ type: int }} }}, http: POST /pay }}\n"
+    );
+    write("sidegate.yaml", &body);
+    let ran = print(&dir, &[&["nginx"], &both[..]].concat());
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    for part in ["sidegate.yaml:", "`listen.forward_auth` is never given"] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
+    let knowing = FORWARD_AUTH.replace("caller: edge", "caller: edge, without_body: [ pay ]");
+    write("edge.yaml", &remote.replace("EDGE", &knowing));
+    let ran = print(&dir, &[&["nginx"], &both[..]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+}

@@ -76,7 +76,7 @@ impl Readiness {
         ];
         if let Some(remote) = self.remote.get() {
             let asked = tokio::time::timeout(PATIENCE, remote.probe());
-            checks.push(("decide.remote", matches!(asked.await, Ok(Ok(())))));
+            checks.push(("decide.remote", matches!(asked.await, Ok(Ok(_)))));
         }
         checks
     }

@@ -34,7 +34,7 @@ impl Edge {
         let text = format!(
             "decide: {{ remote: {{ address: \"{}\", token_file: \"{}\" }} }}\n\
              listen: {{ telemetry: \"{telemetry}\", admin: \"unix:./a.sock\", {} }}\n\
-             callers: {{ edge: {{ may: [ authorize, session.self ], uid: 4000000000 }} }}\n",
+             callers: {{ edge: {{ may: [ authorize, session.self, peer.assert ], uid: 4000000000 }} }}\n",
             tcp(&decides.addresses.grpc),
             token.display(),
             listen(address),

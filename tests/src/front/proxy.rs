@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     cases::{CallFile, Case, CaseFile, Step},
-    world::{CALLER, World},
+    world::{CALLER, World, operations},
 };
 
 /// A client, a proxy and an app.
@@ -47,6 +47,7 @@ impl Proxy {
         let app = App::start().await;
         let upstream = format!("http://{}", app.address);
         let server = Server::start_with(file, |documents| {
+            let operations = operations(documents);
             let listen = documents[0].file.listen.as_mut().unwrap();
             listen.proxy = Some(ProxyFile {
                 address: At::nowhere("127.0.0.1:0".to_owned()),
@@ -58,6 +59,8 @@ impl Proxy {
                 timeout: None,
                 assertion: None,
                 tls: None,
+                without_message: operations.clone(),
+                without_peer: operations,
             });
         });
         Self::with(app, server.await, None).await

@@ -6,7 +6,7 @@ use super::{
     Faults, Natives, Sources,
     check::{self, Checks},
     context::{Context, Fields, is_identifier, not_an_identifier, read_type},
-    forward_auth, idle, operation, rule, target,
+    edges, idle, operation, rule, target,
 };
 use crate::{
     authority::HostPattern,
@@ -67,7 +67,7 @@ fn compile_app(
     let fields = declare_data(own, &mut vocabulary, faults);
     let checks = check::compile(context, vocabulary, faults);
     let operations = operation::compile(context, rules, &checks, &fields, used, faults);
-    forward_auth::check(context, &operations, &checks.compiled, faults);
+    edges::check(context, &operations, &checks.compiled, faults);
     let Checks {
         compiled, lookups, ..
     } = checks;

@@ -95,6 +95,16 @@ pub struct ProxyFile {
     /// TLS for clients; `listen.tls` is not for them. Default: none, and a loopback address alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<TlsFile>,
+    /// Operations that may be called over gRPC here although a check of theirs reads the message,
+    /// which nobody can read here: here such a check never holds. Any other operation with such a
+    /// check is an error. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_message: Vec<At<String>>,
+    /// Operations that may be asked about here although a check of theirs reads `workload`, of which
+    /// nobody tells here: here such a check never holds. Any other operation with such a check is an
+    /// error, where no `tls.client_ca` is. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_peer: Vec<At<String>>,
 }
 
 /// A signed statement for the app.
@@ -143,6 +153,11 @@ pub struct ForwardAuthFile {
     /// error. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_body: Vec<At<String>>,
+    /// Operations that may be asked about here although a check of theirs reads `workload`, of which
+    /// nobody tells here: here such a check never holds. Any other operation with such a check is an
+    /// error. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_peer: Vec<At<String>>,
 }
 
 /// Envoy's external authorization.
@@ -166,6 +181,11 @@ pub struct EnvoyFile {
     /// where it is told `failure_mode_allow: true`. Default `false`: a refusal with status 503.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub error_response: bool,
+    /// Operations that may be called over gRPC here although a check of theirs reads the message,
+    /// which nobody can read here: here such a check never holds. Any other operation with such a
+    /// check is an error. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_message: Vec<At<String>>,
 }
 
 /// Where decisions are made.

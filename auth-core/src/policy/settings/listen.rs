@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Address, CallerSettings, Envoy, Faults, ForwardAuth, Listen, Network, Tls, proxy, tls,
+    Address, CallerSettings, Envoy, Faults, ForwardAuth, Lack, Listen, Network, Tls, proxy, tls,
 };
 use crate::{
     caller::{Caller, Grant},
@@ -43,6 +43,7 @@ pub(super) fn read(
     faults: &mut Faults<'_>,
 ) -> Listen {
     let listen = file.listen.clone().unwrap_or_default();
+    let lacks = Lack::of(&listen);
     let mut addresses = Addresses {
         folder,
         taken: BTreeMap::new(),
@@ -91,6 +92,7 @@ pub(super) fn read(
         hosts: listen.hosts.iter().map(|at| host(at, faults)).collect(),
         origins,
         tls,
+        lacks,
     }
 }
 

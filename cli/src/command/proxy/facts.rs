@@ -8,7 +8,9 @@ use std::{
 use auth_core::{
     authority::Authority,
     policy::{
-        Policy,
+        Natives, Policy,
+        compile::BuiltInSources,
+        diagnostic::PolicyError,
         settings::{Address, Network, Settings},
         source::{Disk, Document},
     },
@@ -70,20 +72,38 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// Reads the policy file.
+    /// Reads the policy file, and that of the Sidegate that decides where it is another one.
     pub(super) fn read(
         file: &Path,
+        decides: Option<&Path>,
         upstream: &str,
         listen: SocketAddr,
         tls: TlsArgs,
     ) -> Result<Self, Failure> {
-        let policy = decide::load(file).map_err(|err| Failure::policy(&err))?;
-        let documents = Document::load(file, &Disk).map_err(|err| Failure::policy(&err))?;
-        let settings = Settings::from_documents(&documents, None, []);
+        let bad = |err: PolicyError| Failure::policy(&err);
+        let documents = Document::load(file, &Disk).map_err(bad)?;
+        let settings = Settings::from_documents(&documents, None, []).map_err(bad)?;
+        let policy = match (&settings.remote, decides) {
+            (None, None) => decide::load(file).map_err(bad)?,
+            (Some(_), Some(decides)) => decided(&documents, decides).map_err(bad)?,
+            (Some(remote), None) => {
+                let message = format!(
+                    "`{}` has no operations: the Sidegate at `{}` decides",
+                    file.display(),
+                    remote.address
+                );
+                let failure = Failure::new(Exit::BadFile, message);
+                return Err(failure.next("name the policy file of that one with `--policy FILE`"));
+            }
+            (None, Some(_)) => {
+                let message = format!("`{}` decides by itself", file.display());
+                return Err(Failure::usage(message).next("leave `--policy` out"));
+            }
+        };
         Ok(Self {
             listen,
             upstream: authority(upstream)?,
-            settings: settings.map_err(|err| Failure::policy(&err))?,
+            settings,
             policy,
             tls,
             file: file.display().to_string(),
@@ -210,6 +230,17 @@ impl Facts {
         });
         cookies.collect()
     }
+}
+
+/// What is decided by the file `decides` when the edges of these documents ask: what they cannot
+/// supply to its checks is an error, as it is where one file has both (R24).
+fn decided(edges: &[Document], decides: &Path) -> Result<Policy, PolicyError> {
+    let mut documents = Document::load(decides, &Disk)?;
+    if let (Some(main), Some(edge)) = (documents.first_mut(), edges.first()) {
+        main.file.listen.clone_from(&edge.file.listen);
+        main.file.decide.clone_from(&edge.file.decide);
+    }
+    Policy::compile(&documents, &Disk, &BuiltInSources, &Natives::default())
 }
 
 /// Host and port of an `http://` URL without a path.

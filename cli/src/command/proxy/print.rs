@@ -29,6 +29,10 @@ pub struct PrintArgs {
     /// `listen.envoy`.
     #[arg(long, value_name = "FILE", default_value = "sidegate.yaml")]
     config: PathBuf,
+    /// The policy file of the Sidegate that decides, where `--config` is that of an edge which asks
+    /// it (`decide.remote`).
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// The app, as `http://HOST:PORT`.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
     upstream: String,
@@ -74,7 +78,13 @@ pub fn run(args: &PrintArgs) -> Result<Exit, Failure> {
         let failure = Failure::usage("only Traefik's configuration has parts");
         return Err(failure.next("leave `--part` out"));
     }
-    let facts = Facts::read(&args.config, &args.upstream, args.listen, args.tls.clone())?;
+    let facts = Facts::read(
+        &args.config,
+        args.policy.as_deref(),
+        &args.upstream,
+        args.listen,
+        args.tls.clone(),
+    )?;
     let text = match args.proxy {
         Kind::Nginx => forward_auth::nginx(&facts)?,
         Kind::Caddy => forward_auth::caddy(&facts)?,
