@@ -8,6 +8,10 @@
 use std::{
     io,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -26,8 +30,21 @@ const MAX_BYTES: usize = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct LingeringClose<T> {
     io: T,
+    tunnel: Tunnel,
     /// Once the sending side is closed.
     rest: Option<Rest>,
+}
+
+/// Whether a connection has become a tunnel. What comes after its sending side was closed is then
+/// for the app.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tunnel(Arc<AtomicBool>);
+
+impl Tunnel {
+    /// From now on it is one.
+    pub(crate) fn open(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -37,8 +54,17 @@ struct Rest {
 }
 
 impl<T> LingeringClose<T> {
-    pub(crate) const fn new(io: T) -> Self {
-        Self { io, rest: None }
+    pub(crate) fn new(io: T) -> Self {
+        Self {
+            io,
+            tunnel: Tunnel::default(),
+            rest: None,
+        }
+    }
+
+    /// What tells it that it has become a tunnel.
+    pub(crate) fn tunnel(&self) -> Tunnel {
+        self.tunnel.clone()
     }
 }
 
@@ -99,6 +125,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for LingeringClose<T> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.tunnel.0.load(Ordering::Relaxed) {
+            return Pin::new(&mut self.io).poll_shutdown(cx);
+        }
         if self.rest.is_none() {
             ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
             let limit = Box::pin(tokio::time::sleep(PATIENCE));
@@ -146,6 +175,18 @@ mod tests {
         for size in [1024, 1025, 20_000, 500_000] {
             assert_eq!(refuse_midway(size).await.unwrap(), "431", "{size} bytes");
         }
+    }
+
+    #[tokio::test]
+    async fn what_comes_through_a_tunnel_after_one_side_was_closed_is_not_thrown_away() {
+        let (mut client, mut server) = pair().await;
+        server.tunnel().open();
+        server.shutdown().await.unwrap();
+        client.write_all(b"the rest").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut came = String::new();
+        server.read_to_string(&mut came).await.unwrap();
+        assert_eq!(came, "the rest");
     }
 
     #[tokio::test]

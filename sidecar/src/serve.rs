@@ -135,6 +135,7 @@ async fn accept<S, B, I>(
             identify: identify.clone(),
             from: Connected::without_certificate(peer),
             service: service.clone(),
+            tunnel: None,
         };
         let (builder, drain) = (Arc::clone(&builder), serving.drain.clone());
         let connection = async move {
@@ -243,7 +244,7 @@ async fn drive<T, S, B, I>(
     builder: &auto::Builder<TokioExecutor>,
     protocol: Protocol,
     io: T,
-    service: PerConnection<S, I>,
+    mut service: PerConnection<S, I>,
     end: impl Future<Output = ()>,
 ) where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -253,10 +254,9 @@ async fn drive<T, S, B, I>(
     B: hyper::body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let io = TokioIo::new(FirstBytes::new(
-        LingeringClose::new(io),
-        HEADER_READ_TIMEOUT,
-    ));
+    let io = LingeringClose::new(io);
+    service.tunnel = (protocol == Protocol::Upgradable).then(|| io.tunnel());
+    let io = TokioIo::new(FirstBytes::new(io, HEADER_READ_TIMEOUT));
     // The two are of different types, and what can change its protocol costs a little more.
     let ended = match protocol {
         Protocol::Http2 | Protocol::Any => {

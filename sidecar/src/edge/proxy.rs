@@ -162,7 +162,8 @@ impl<D: DecisionPoint> Proxy<D> {
         };
         match self.upstream.send(sent, kind == WireKind::Grpc).await {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
-                let upgrade = upgrade.map(|(_, client)| client);
+                let tunnel = parts.extensions.get().cloned();
+                let upgrade = upgrade.map(|(_, client)| (client, tunnel));
                 let written = self.write_back(&asked.answer, answer.status(), answer.headers());
                 match written.await {
                     Ok(written) => {

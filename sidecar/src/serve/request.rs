@@ -2,17 +2,22 @@
 
 use std::convert::Infallible;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use super::MAX_HEADER_FIELDS;
-use crate::identify::{Connected, Identify};
+use crate::{
+    identify::{Connected, Identify},
+    lingering_close::Tunnel,
+};
 
 /// What every request of a connection passes: limits, and the finding of its caller.
 pub(super) struct PerConnection<S, I> {
     pub(super) identify: I,
     pub(super) from: Connected,
     pub(super) service: S,
+    /// What is told when a request makes the connection a tunnel.
+    pub(super) tunnel: Option<Tunnel>,
 }
 
 impl<S, B, I> hyper::service::Service<Request<Incoming>> for PerConnection<S, I>
@@ -44,6 +49,11 @@ where
         }
         let mut request = request.map(tonic::body::Body::new);
         self.identify.identify(&self.from, &mut request);
+        if let Some(tunnel) = &self.tunnel
+            && request.headers().contains_key(header::UPGRADE)
+        {
+            request.extensions_mut().insert(tunnel.clone());
+        }
         // The services here are always ready, so that none needs to be asked.
         Either::Right(self.service.clone().call(request))
     }

@@ -1,13 +1,17 @@
 //! Bodies and connections: streamed, bounded where a decision reads them, and ended in time.
 
-use std::time::Duration;
+use std::{io::ErrorKind, time::Duration};
 
 use bytes::Bytes;
 use harness::{
     raw::{self, Connection},
     recorder::{App, Reply},
 };
-use tokio::sync::mpsc;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, oneshot},
+};
 
 use crate::scene::Scene;
 
@@ -123,6 +127,57 @@ async fn an_upgrade_becomes_a_tunnel_for_those_who_may() {
     let request = format!("GET /me HTTP/1.1\r\n{HEAD}{asks}");
     client.send(request.as_bytes()).await.unwrap();
     assert_eq!(client.head().await.unwrap().status, 401);
+}
+
+/// As long as the app reads nothing, nobody else may take what comes for it.
+#[tokio::test]
+async fn what_a_client_sends_after_the_app_closed_its_side_of_a_tunnel_arrives() {
+    const LENGTH: usize = 32 * 1024 * 1024;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap();
+    let (start, may_read) = oneshot::channel();
+    let app = tokio::spawn(async move {
+        let (mut app, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(app.read_u8().await.unwrap());
+        }
+        let switch = "HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nbye";
+        app.write_all(switch.as_bytes()).await.unwrap();
+        app.shutdown().await.unwrap();
+        may_read.await.unwrap();
+        let mut rest = Vec::new();
+        app.read_to_end(&mut rest).await.unwrap();
+        rest.len()
+    });
+    let scene = Scene::before(App::ok().await, upstream, "timeout: 60s").await;
+    let mut client = TcpStream::connect(scene.proxy).await.unwrap();
+    let asks = "Connection: Upgrade\r\nUpgrade: echo\r\n\r\n";
+    let request = format!("GET /public/socket HTTP/1.1\r\n{HEAD}{asks}");
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut said = String::new();
+    client.read_to_string(&mut said).await.unwrap();
+    let is_switched = said.starts_with("HTTP/1.1 101") && said.ends_with("bye");
+    assert!(is_switched, "{said}");
+    let piece = vec![0; 64 * 1024];
+    let (mut left, mut start) = (LENGTH, Some(start));
+    while left > 0 {
+        let room = tokio::time::timeout(Duration::from_millis(200), client.writable()).await;
+        if room.is_err() {
+            // All there is between the two is full.
+            if let Some(start) = start.take() {
+                start.send(()).unwrap();
+            }
+            continue;
+        }
+        match client.try_write(&piece[..left.min(piece.len())]) {
+            Ok(sent) => left -= sent,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+    }
+    assert!(start.is_none(), "the app had to read for all to be sent");
+    client.shutdown().await.unwrap();
+    assert_eq!(app.await.unwrap(), LENGTH);
 }
 
 /// HTTP/2 in a tunnel would bring requests that nobody is asked about.

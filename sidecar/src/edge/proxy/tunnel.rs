@@ -7,21 +7,24 @@ use hyper::{body::Incoming, upgrade::OnUpgrade};
 use hyper_util::rt::TokioIo;
 
 use super::{headers, response::deliver};
-use crate::edge::{
-    http::{problem, write_back::Written},
-    lasting::Lasted,
+use crate::{
+    edge::{
+        http::{problem, write_back::Written},
+        lasting::Lasted,
+    },
+    lingering_close::Tunnel,
 };
 
 /// Answers the client as the app did, and joins the two connections.
 pub(super) fn open<D: DecisionPoint>(
     mut response: Response<Incoming>,
-    client: Option<OnUpgrade>,
+    client: Option<(OnUpgrade, Option<Tunnel>)>,
     answer: &Answer,
     written: &Written,
     lasted: Option<Lasted<D>>,
 ) -> Response<Body> {
     let protocol = headers::upgrade(Version::HTTP_11, response.headers());
-    let (Some(client), Some(protocol)) = (client, protocol) else {
+    let (Some((client, tunnel)), Some(protocol)) = (client, protocol) else {
         tracing::warn!("the app changed to a protocol that was not asked for");
         return problem::gateway(StatusCode::BAD_GATEWAY, "the app could not be asked", false);
     };
@@ -32,6 +35,9 @@ pub(super) fn open<D: DecisionPoint>(
     if !deliver(answer, written, &mut sent) {
         tracing::error!("an update cannot be delivered");
         return problem::failed();
+    }
+    if let Some(tunnel) = tunnel {
+        tunnel.open();
     }
     tokio::spawn(async move {
         let joined = tokio::try_join!(client, app);
