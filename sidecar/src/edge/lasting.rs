@@ -83,8 +83,15 @@ impl<D> fmt::Debug for Lasted<D> {
 impl<D: DecisionPoint> Lasted<D> {
     /// Begins to ask. Nothing is asked for the first interval.
     pub fn watch(self) -> Watch {
+        let interval = self.rhythm.interval;
+        self.watch_after(interval)
+    }
+
+    /// Begins to ask, after this time.
+    pub fn watch_after(self, first: Duration) -> Watch {
         Box::pin(async move {
             let decision_id = self.decision_id.clone();
+            sleep(first).await;
             let why = self.ended().await;
             tracing::info!(decision_id, %why, "what was open was ended");
             why
@@ -95,7 +102,6 @@ impl<D: DecisionPoint> Lasted<D> {
         let Rhythm { interval, grace } = self.rhythm;
         let mut told = Instant::now();
         loop {
-            sleep(interval).await;
             let asked = self.point.continue_call(&self.caller, &self.call);
             match timeout(interval, asked).await {
                 Ok(Ok(next)) => (self.call, told) = (next, Instant::now()),
@@ -106,6 +112,7 @@ impl<D: DecisionPoint> Lasted<D> {
                 }
                 Ok(Err(_)) => return Ended::Session,
             }
+            sleep(interval).await;
         }
     }
 }

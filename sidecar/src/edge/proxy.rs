@@ -13,6 +13,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use auth_core::{
@@ -40,8 +41,9 @@ use super::{
     http::{
         identity, problem, query,
         refuse::{self, Reader},
+        write_back::Written,
     },
-    lasting::Rhythm,
+    lasting::{Ended, Rhythm},
 };
 
 mod body;
@@ -160,7 +162,13 @@ impl<D: DecisionPoint> Proxy<D> {
             Ok(sent) => sent.map(|()| asked.body),
             Err(closed) => return *closed,
         };
-        match self.upstream.send(sent, kind == WireKind::Grpc).await {
+        let lasted = self.lasted(&asked.answer, &Written::default());
+        let start = lasted.map(|lasted| move || lasted.watch_after(Duration::ZERO));
+        let is_grpc = kind == WireKind::Grpc;
+        let answer = self
+            .upstream
+            .send(sent, is_grpc, self.rhythm.interval, start);
+        match answer.await {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let tunnel = parts.extensions.get().cloned();
                 let upgrade = upgrade.map(|(_, client)| (client, tunnel));
@@ -174,7 +182,6 @@ impl<D: DecisionPoint> Proxy<D> {
                 }
             }
             Ok(answer) => {
-                let is_grpc = kind == WireKind::Grpc;
                 let mut response = self.respond(&asked.answer, answer, is_grpc).await;
                 // What a URL with a credential shows is in no cache (SECURITY T-18).
                 if was_keyed {
@@ -353,11 +360,27 @@ impl<D: DecisionPoint> Proxy<D> {
             UpstreamError::ClientSilent => {
                 (StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
             }
+            UpstreamError::Ended(Ended::Session) => (
+                StatusCode::UNAUTHORIZED,
+                "the session ended in the middle of the request",
+            ),
+            UpstreamError::Ended(Ended::Unknown) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "whether the session still lives could not be told",
+            ),
         };
         let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::warn!(upstream = self.settings.upstream, %error, cause, "no answer of the app");
         let reader = Reader::of(&call::kind(request), request);
-        problem::gateway(status, problem, reader == Reader::Grpc)
+        let mut response = problem::gateway(status, problem, reader == Reader::Grpc);
+        if response.status() == StatusCode::UNAUTHORIZED {
+            // RFC 6750 section 3.1: a token that was good and is no more.
+            let challenge = http::HeaderValue::from_static("Bearer error=\"invalid_token\"");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
     }
 }
 

@@ -225,6 +225,45 @@ async fn r17_a_streamed_answer_breaks_off_with_its_session() {
     assert!(!is_whole, "the client must not take it for the end");
 }
 
+/// Sends half of a request's body with this session, which was let through.
+async fn upload(scene: &Scene, own: &str) -> Connection {
+    let mut client = Connection::open(scene.proxy, raw::DEADLINE).await.unwrap();
+    let request = format!(
+        "POST /theme HTTP/1.1\r\n{HEAD}Cookie: {own}\r\nContent-Length: 10\r\n\
+         Expect: 100-continue\r\n\r\n"
+    );
+    client.send(request.as_bytes()).await.unwrap();
+    // Who sends it on asks for it.
+    let interim = client.read_some().await.unwrap();
+    assert!(interim.starts_with(b"HTTP/1.1 100 "), "{interim:?}");
+    client.send(b"12345").await.unwrap();
+    client
+}
+
+#[tokio::test]
+async fn r17_a_request_that_is_still_sent_is_broken_off_with_its_session() {
+    let scene = start().await;
+    let own = sign_in(&scene, "/login").await;
+    let mut client = upload(&scene, &own).await;
+    post(&scene, "/logout", &own).await;
+    let head = client.head().await.unwrap();
+    assert_eq!(head.status, 401);
+    assert!(head.headers.all("www-authenticate")[0].contains("invalid_token"));
+    let requests = scene.app.take();
+    let has_come = requests.iter().any(|request| request.target == "/theme");
+    assert!(!has_come, "the app never had the whole request");
+}
+
+#[tokio::test]
+async fn r17_a_request_that_takes_its_time_is_not_broken_off() {
+    let scene = start().await;
+    let own = sign_in(&scene, "/login").await;
+    let mut client = upload(&scene, &own).await;
+    tokio::time::sleep(LONG).await;
+    client.send(b"67890").await.unwrap();
+    assert_eq!(client.head().await.unwrap().status, 200);
+}
+
 #[tokio::test]
 async fn r17_a_stream_of_http2_is_reset_with_its_session() {
     let scene = start().await;

@@ -105,6 +105,7 @@ pub fn gateway<B: From<String>>(
 fn grpc_code(status: StatusCode) -> i32 {
     match status {
         StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => 4,
+        StatusCode::UNAUTHORIZED => 16,
         status if status.is_client_error() => 3,
         _ => 14,
     }

@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tonic::body::Body;
 
 use super::headers;
+use crate::edge::lasting::{Ended, Watch};
 
 /// How long a connection to the app may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -90,6 +91,9 @@ pub(super) enum UpstreamError {
     /// The client was, in the middle of its body.
     #[error("the client did not send its body in time")]
     ClientSilent,
+    /// The session did, while the client was in the middle of its body.
+    #[error("the request was broken off: {0}")]
+    Ended(Ended),
     /// What was to be sent makes no request.
     #[error("the request cannot be sent on")]
     Request(#[from] http::Error),
@@ -123,11 +127,14 @@ impl Upstream {
             .build()
     }
 
-    /// Sends a request and waits for the head of the answer, as long as something moves.
+    /// Sends a request and waits for the head of the answer, as long as something moves. A body that
+    /// has not come to its end after `patience` ends with the watch that `start` makes (R17).
     pub(super) async fn send(
         &self,
         request: Request<Body>,
         is_grpc: bool,
+        patience: Duration,
+        start: Option<impl FnOnce() -> Watch>,
     ) -> Result<Response<Incoming>, UpstreamError> {
         let progress = Arc::new(Progress::new(request.body().is_end_stream()));
         let request = request.map(|body| Watched {
@@ -135,13 +142,32 @@ impl Upstream {
             progress: Arc::clone(&progress),
         });
         let mut answer = std::pin::pin!(self.request(request, is_grpc));
+        let quick = tokio::time::timeout(patience.min(self.timeout), answer.as_mut());
+        if let Ok(answer) = quick.await {
+            return answer.map_err(UpstreamError::Failed);
+        }
+        let mut watch = match start {
+            Some(start) if !progress.is_done() => start(),
+            _ => Box::pin(std::future::pending()),
+        };
         loop {
             let limit = progress.last() + self.timeout;
-            match tokio::time::timeout_at(limit, answer.as_mut()).await {
-                Ok(answer) => return answer.map_err(UpstreamError::Failed),
-                Err(_) if progress.last() + self.timeout > limit => {}
-                Err(_) if progress.is_done() => return Err(UpstreamError::Silent),
-                Err(_) => return Err(UpstreamError::ClientSilent),
+            tokio::select! {
+                answer = answer.as_mut() => return answer.map_err(UpstreamError::Failed),
+                // What has come whole is no stream: it gets its answer.
+                why = watch.as_mut() => match progress.is_done() {
+                    true => watch = Box::pin(std::future::pending()),
+                    false => return Err(UpstreamError::Ended(why)),
+                },
+                () = tokio::time::sleep_until(limit) => {
+                    if progress.last() + self.timeout > limit {
+                        continue;
+                    }
+                    return Err(match progress.is_done() {
+                        true => UpstreamError::Silent,
+                        false => UpstreamError::ClientSilent,
+                    });
+                }
             }
         }
     }
