@@ -31,7 +31,7 @@ const HANDSHAKE: &str = "sec-websocket-version";
 
 /// What a call says under one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told<'c> {
+pub(crate) enum Told<'c> {
     Nothing,
     Once(&'c [u8]),
     /// More than once: one of them may be somebody else's.
@@ -51,8 +51,7 @@ pub fn refusal(
         return None;
     }
     let is_handshake = told(call, HANDSHAKE) != Told::Nothing;
-    let changes_state =
-        is_handshake || !matches!(&*call.method, "GET" | "HEAD" | "OPTIONS" | "TRACE");
+    let changes_state = is_handshake || is_unsafe(&call.method);
     if !changes_state && !operation.signs_in {
         return None;
     }
@@ -87,7 +86,23 @@ pub fn refusal(
     }
 }
 
-fn told<'c>(call: &'c Call, name: &str) -> Told<'c> {
+/// Whether a method may change something (RFC 9110 section 9.2.1).
+pub(crate) fn is_unsafe(method: &str) -> bool {
+    !matches!(method, "GET" | "HEAD" | "OPTIONS" | "TRACE")
+}
+
+/// Whether a call comes from a page of another origin that `cors` lists with credentials.
+pub(crate) fn is_listed(operation: &Operation, call: &Call) -> bool {
+    let cors = operation.cors.as_ref().filter(|cors| cors.credentials);
+    match (told(call, ORIGIN), cors) {
+        (Told::Once(origin), Some(cors)) => {
+            cors.lists(origin) && !Origin::is_at(origin, call.authority.as_bytes())
+        }
+        _ => false,
+    }
+}
+
+pub(crate) fn told<'c>(call: &'c Call, name: &str) -> Told<'c> {
     let mut values = call
         .attributes
         .iter()

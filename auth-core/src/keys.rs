@@ -65,6 +65,7 @@ pub struct Keyring {
     shard: hmac::Key,
     signing: Vec<hmac::Key>,
     assertion: Vec<AssertionKey>,
+    csrf: Vec<hmac::Key>,
     nonces: Mutex<Nonces>,
 }
 
@@ -105,15 +106,18 @@ impl Keyring {
             .filter_map(|key| UnboundKey::new(&AES_256_GCM, &key.derive("sidegate call v1")).ok())
             .map(LessSafeKey::new)
             .collect();
-        let signing = all()
-            .map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key.derive("sidegate cursor v1")))
-            .collect();
+        let macs = |purpose: &str| {
+            all()
+                .map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key.derive(purpose)))
+                .collect()
+        };
         let shard = hmac::Key::new(hmac::HMAC_SHA256, &current.derive("sidegate shard v1"));
         Self {
             sealing,
             shard,
-            signing,
+            signing: macs("sidegate cursor v1"),
             assertion: all().filter_map(AssertionKey::of).collect(),
+            csrf: macs("sidegate csrf v1"),
             nonces: Mutex::new(Nonces::new()),
         }
     }
@@ -176,6 +180,18 @@ impl Keyring {
     pub fn assertion_jwks(&self) -> serde_json::Value {
         let keys: Vec<_> = self.assertion.iter().map(AssertionKey::jwk).collect();
         serde_json::json!({ "keys": keys })
+    }
+
+    /// The keyed hash that makes a CSRF token of a message.
+    pub(crate) fn csrf_tag(&self, message: &[u8]) -> Option<hmac::Tag> {
+        Some(hmac::sign(self.csrf.first()?, message))
+    }
+
+    /// Whether this is the keyed hash of this message, by a key in use or one that it took over
+    /// from; in constant time.
+    pub(crate) fn is_csrf_tag(&self, message: &[u8], tag: &[u8]) -> bool {
+        let mut keys = self.csrf.iter();
+        keys.any(|key| hmac::verify(key, message, tag).is_ok())
     }
 
     /// Signs a cursor that clients carry around.

@@ -30,6 +30,7 @@ pub mod clock;
 pub mod cookie;
 pub mod cors;
 pub mod cross_site;
+pub mod csrf;
 pub mod data;
 pub mod decision;
 pub mod decision_point;

@@ -7,6 +7,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::{
     cookie::Cookie,
+    csrf::Csrf,
     grammar::{
         ApiKey, ApiKeyText, Authorization, CookieName, Cookies, TokenText, api_key, api_key_values,
         authorization_values, cookie_values,
@@ -108,6 +109,8 @@ pub struct CookieStrategy {
     pub(crate) sought: CookieName,
     /// What its sessions carry of scopes.
     pub scopes: ScopesOf,
+    /// The token that a page must send back, where one is asked for.
+    pub csrf: Option<Box<Csrf>>,
 }
 
 impl CookieStrategy {
@@ -119,6 +122,7 @@ impl CookieStrategy {
             sought: CookieName::new(&cookie.name),
             cookie,
             scopes,
+            csrf: None,
         }
     }
 }

@@ -339,7 +339,8 @@ pub struct CallFile {
     /// header, and the value, in which `${NAME}` is the secret of a fixture.
     #[serde(default)]
     pub credentials: Vec<BTreeMap<String, String>>,
-    /// Further facts of the wire, as they stand: each a name and a value.
+    /// Further facts of the wire: each a name and a value, in which `${NAME}` is a secret as above, and
+    /// `${NAME.csrf}` the CSRF token that was handed out with it.
     #[serde(default)]
     pub attributes: Vec<BTreeMap<String, String>>,
     /// The declared data.

@@ -73,6 +73,9 @@ async fn take(front: &dyn Front, case: &Case, step: &Step, last: &mut Last) -> R
         let handed = reply.handed.first();
         let handed = handed.unwrap_or_else(|| panic!("{}: nothing was handed out", case.name));
         front.world().keep(name, handed);
+        if let Some(second) = reply.handed.get(1) {
+            front.world().keep(&format!("{name}.csrf"), second);
+        }
     }
     reply
 }
@@ -82,6 +85,10 @@ async fn decide(front: &dyn Front, case: &Case, file: &CallFile) -> Reply {
     let mut call = file.call(credentials(world, file));
     if let Some(tenant) = &file.tenant {
         call.tenant = Tenant::new(tenant).expect("a tenant has a name");
+    }
+    for attribute in &mut call.attributes {
+        let value = String::from_utf8_lossy(&attribute.value);
+        attribute.value = world.fill_in(&value).into();
     }
     let caller = file.caller.as_deref();
     front.decide(Asked { caller, call, case }).await

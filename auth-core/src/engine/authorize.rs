@@ -12,18 +12,19 @@ use crate::{
     check::Row,
     clock::Timestamp,
     cors::{self, Preflight},
-    cross_site,
+    cross_site, csrf,
     data::DataError,
     decision::{Answer, CredentialState, Reason, ReasonCode},
     evaluation::{Evaluation, Step},
     grammar::TokenText,
+    keys::Keyring,
     live::{Origin, Session},
     observe::{DecisionEvent, Refusal, SessionEvent},
     operation::{App, Operation, Reached, Unreached},
     policy::{Policy, file::SessionNeed},
     principal::{PEER_NAMESPACE, Principal},
     requirement::{Slot, Truth},
-    session::{SessionRecord, SessionToken},
+    session::{SessionRecord, SessionToken, TokenKind},
     store::{Rotation, SessionStore as _, TokenRole},
     strategy::Conflict,
     value::Value,
@@ -208,7 +209,8 @@ impl Engine {
         authenticated: &mut Authenticated,
     ) -> Verdict {
         let now = moment.now;
-        if let Some(refused) = gate_site(&moment.policy, call, reached, call.advisory) {
+        if let Some(refused) = gate_site((&moment.policy, &self.keys), call, reached, call.advisory)
+        {
             return refused;
         }
         if reached.operation.session != SessionNeed::None && judged.is_none() {
@@ -271,9 +273,9 @@ impl Engine {
         call: &Call,
         token: &Token,
         now: Timestamp,
-    ) -> Option<WireUpdate> {
+    ) -> Vec<WireUpdate> {
         let Origin::Stored(record) = &token.cached.session.origin else {
-            return None;
+            return Vec::new();
         };
         let fresh = token.cached.role == TokenRole::Fresh;
         if fresh || token.cached.claim_touch(now) {
@@ -287,10 +289,32 @@ impl Engine {
                 token.cached.unclaim_touch();
             }
         }
-        if !self.renewal_is_due(record, token, now) {
+        let renewed = match self.renewal_is_due(record, token, now) {
+            true => Box::pin(self.renew(policy, caller, call, token, record, now)).await,
+            false => None,
+        };
+        renewed.unwrap_or_else(|| {
+            let repaired = self.repair_csrf(policy, call, token, record, now);
+            repaired.into_iter().collect()
+        })
+    }
+
+    /// The CSRF token that belongs to the session's cookie, where the call came without it.
+    fn repair_csrf(
+        &self,
+        policy: &Policy,
+        call: &Call,
+        token: &Token,
+        record: &SessionRecord,
+        now: Timestamp,
+    ) -> Option<WireUpdate> {
+        // The successor of a replaced token has a token of its own, which is not to be overwritten.
+        let is_current = token.cached.role != TokenRole::Predecessor;
+        if token.kind != TokenKind::Cookie || !is_current || !call.deliverable.cookie {
             return None;
         }
-        Box::pin(self.renew(policy, caller, call, token, record, now)).await
+        let strategy = render::cookie_of(policy, Some(&token.cached.session.strategy))?;
+        strategy.csrf_repair(&self.keys, call, now, record.expires_at)
     }
 
     fn renewal_is_due(&self, record: &SessionRecord, token: &Token, now: Timestamp) -> bool {
@@ -319,7 +343,7 @@ impl Engine {
         token: &Token,
         record: &SessionRecord,
         now: Timestamp,
-    ) -> Option<WireUpdate> {
+    ) -> Option<Vec<WireUpdate>> {
         if !render::can_deliver(token.kind, call.deliverable) {
             return None;
         }
@@ -346,14 +370,15 @@ impl Engine {
             .session_changed(&caller.name, &SessionEvent::Renewed { session: record.id });
         let text = TokenText::new(fresh.as_bytes());
         let strategy = &token.cached.session.strategy;
-        render::hand_out(
+        let updates = render::hand_out(
             policy,
-            token.kind,
-            Some(strategy),
-            text.as_str(),
+            &self.keys,
+            (token.kind, strategy),
+            (&call.tenant, text.as_str()),
             now,
             renewed.expires_at,
-        )
+        );
+        Some(updates)
     }
 }
 
@@ -401,12 +426,14 @@ fn bare(policy: &Policy, reason: Reason, operation: Option<&Operation>) -> Answe
 
 /// What must hold before anybody looks at credentials: no other site caused the call.
 pub(super) fn gate_site(
-    policy: &Policy,
+    (policy, keys): (&Policy, &Keyring),
     call: &Call,
     reached: &Reached<'_, '_>,
     is_question: bool,
 ) -> Option<Verdict> {
-    let why = cross_site::refusal(&policy.strategies, reached.operation, call, is_question)?;
+    let (strategies, operation) = (&policy.strategies, reached.operation);
+    let why = cross_site::refusal(strategies, operation, call, is_question)
+        .or_else(|| csrf::refusal(keys, strategies, operation, call, is_question))?;
     Some(Verdict::detail(ReasonCode::CrossSite, why))
 }
 

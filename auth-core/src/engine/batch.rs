@@ -48,12 +48,24 @@ impl Engine {
         calls.into_iter().zip(judged).map(answering).collect()
     }
 
+    /// The credential that a call presents, where its operation looks for one.
+    fn present<'a>(&self, moment: &'a Moment, call: &'a Call) -> Option<Found<'a, 'a>> {
+        let policy = &*moment.policy;
+        let reached = policy.apps.reach(call).ok()?;
+        let is_refused = gate_site((policy, &self.keys), call, &reached, call.advisory).is_some();
+        if is_refused || reached.operation.session == SessionNeed::None {
+            return None;
+        }
+        let found = policy.strategies.find(call, reached.target.as_ref());
+        found.ok().flatten()
+    }
+
     /// What the credential of each call came to; `None` where none is looked for or found.
     async fn judge_all(&self, moment: &Moment, calls: &[Call]) -> Vec<Option<Arc<Authenticated>>> {
         let mut known: Vec<Judged<'_>> = Vec::new();
         let mut judged = Vec::with_capacity(calls.len());
         for call in calls {
-            let found = present(moment, call);
+            let found = self.present(moment, call);
             judged.push(match found {
                 None => None,
                 Some(found) => Some(self.judge(moment, call, found, &mut known).await),
@@ -99,15 +111,4 @@ impl Engine {
         }
         authenticated
     }
-}
-
-/// The credential that a call presents, where its operation looks for one.
-fn present<'a>(moment: &'a Moment, call: &'a Call) -> Option<Found<'a, 'a>> {
-    let reached = moment.policy.apps.reach(call).ok()?;
-    let is_refused = gate_site(&moment.policy, call, &reached, call.advisory).is_some();
-    if is_refused || reached.operation.session == SessionNeed::None {
-        return None;
-    }
-    let found = moment.policy.strategies.find(call, reached.target.as_ref());
-    found.ok().flatten()
 }

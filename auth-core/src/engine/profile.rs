@@ -86,10 +86,17 @@ fn attributes(policy: &Policy, kind: &WireKind) -> Vec<String> {
     }
     let mut operations = policy.apps.all.iter().flat_map(|app| &app.operations);
     let has_cors = operations.any(|operation| operation.cors.is_some());
-    let told = cross_site::ATTRIBUTES.into_iter();
-    told.chain(has_cors.then_some(cors::REQUEST_METHOD))
+    let cookies = policy.strategies.cookies();
+    let csrf = cookies.filter_map(|cookie| Some(&*cookie.csrf.as_ref()?.header));
+    let mut names: Vec<_> = cross_site::ATTRIBUTES
+        .into_iter()
+        .chain(has_cors.then_some(cors::REQUEST_METHOD))
+        .chain(csrf)
         .map(str::to_owned)
-        .collect()
+        .collect();
+    let mut seen = HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
 }
 
 /// The parameter of a query that a strategy reads.

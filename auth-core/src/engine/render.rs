@@ -1,7 +1,5 @@
 //! What a decision or a changed session means on the wire.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::{Engine, authenticate::Authenticated};
@@ -11,11 +9,12 @@ use crate::{
     clock::Timestamp,
     decision::{Reason, ReasonCode},
     grammar::{Cookies, cookie_values},
+    keys::Keyring,
     live::{Origin, Session},
     observe::Refusal,
     operation::{App, Operation},
     policy::Policy,
-    session::{RevocationCause, TokenHash, TokenKind},
+    session::{RevocationCause, Tenant, TokenHash, TokenKind},
     store::Death,
     strategy::{CookieStrategy, Strategy},
     wire::{Call, Credential, CredentialSource, Deliverable},
@@ -127,36 +126,43 @@ pub(super) fn cookie_of<'p>(policy: &'p Policy, name: Option<&str>) -> Option<&'
     named.or_else(|| policy.strategies.cookie())
 }
 
-/// What hands out a token of this kind.
+/// What hands out a token of this kind, to the strategy of this name.
 pub(super) fn hand_out(
     policy: &Policy,
-    kind: TokenKind,
-    strategy: Option<&Arc<str>>,
-    token: &str,
+    keys: &Keyring,
+    (kind, strategy): (TokenKind, &str),
+    (tenant, token): (&Tenant, &str),
     now: Timestamp,
     expires_at: Timestamp,
-) -> Option<WireUpdate> {
+) -> Vec<WireUpdate> {
     match kind {
-        TokenKind::Bearer => Some(WireUpdate::IssueToken {
+        TokenKind::Bearer => vec![WireUpdate::IssueToken {
             token: token.to_owned(),
             expires_at,
-        }),
+        }],
         TokenKind::Cookie => {
-            let cookie = &cookie_of(policy, strategy.map(|name| &**name))?.cookie;
-            Some(WireUpdate::SetCookie {
+            let Some(strategy) = cookie_of(policy, Some(strategy)) else {
+                return Vec::new();
+            };
+            let cookie = &strategy.cookie;
+            let session = WireUpdate::SetCookie {
                 name: cookie.name.clone(),
                 header_value: cookie.set(token, now, expires_at),
-            })
+            };
+            let csrf = strategy.csrf_update(keys, tenant, token, now, expires_at);
+            std::iter::once(session).chain(csrf).collect()
         }
     }
 }
 
-/// What removes a cookie.
-pub(super) fn expire(cookie: &CookieStrategy) -> WireUpdate {
-    WireUpdate::ExpireCookie {
-        name: cookie.cookie.name.clone(),
-        header_value: cookie.cookie.expire(),
-    }
+/// What removes the cookies of a strategy.
+pub(super) fn expire(strategy: &CookieStrategy) -> impl Iterator<Item = WireUpdate> {
+    let csrf = strategy.csrf.as_ref().map(|csrf| &csrf.cookie);
+    let cookies = std::iter::once(&strategy.cookie).chain(csrf);
+    cookies.map(|cookie| WireUpdate::ExpireCookie {
+        name: cookie.name.clone(),
+        header_value: cookie.expire(),
+    })
 }
 
 /// Removes a dead cookie from the client (R9): not one that was merely superseded, since its
@@ -195,7 +201,7 @@ pub(super) fn dead_cookie(
         .strategies
         .cookies()
         .find(|strategy| !matches!(cookie_values(lines(), &strategy.sought), Cookies::Absent));
-    presented.map(expire).into_iter().collect()
+    presented.into_iter().flat_map(expire).collect()
 }
 
 /// The values of `WWW-Authenticate` (RFC 9110 section 11.6.1; RFC 6750 section 3): no error code

@@ -26,8 +26,8 @@ pub use platform::{
     StoreFile, TelemetryFile, TlsFile,
 };
 pub use strategy::{
-    ApiKeyFile, BearerFile, BoundFile, CookieFile, IssuerFile, NativeStrategyFile, PeerAs,
-    PeerFile, SameSite, ScopesOf, StaticTokenFile, StrategyFile,
+    ApiKeyFile, BearerFile, BoundFile, CookieFile, CsrfFile, IssuerFile, NativeStrategyFile,
+    PeerAs, PeerFile, SameSite, ScopesOf, StaticTokenFile, StrategyFile,
 };
 
 /// A policy file, or one that it includes.

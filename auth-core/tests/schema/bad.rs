@@ -27,6 +27,8 @@ pub(crate) const BOTH_REFUSE: &[&str] = &[
     "strategies: [ { bearer: { issuers: [ { issuer: a, audience: b, namespace: c, key: d } ] } } ]",
     "strategies: [ { api_key: { heder: x } } ]",
     "strategies: [ { cookie: { samesite: lax } } ]",
+    "strategies: [ { cookie: { csrf: { name: x } } } ]",
+    "strategies: [ { cookie: { csrf: true } } ]",
     "strategies: [ { native: { name: a, x: b } } ]",
     "sources: { a: { mysql: ./a } }",
     "rules: [ { match: { global: all }, requires: a } ]",

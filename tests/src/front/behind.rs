@@ -138,7 +138,15 @@ fn printable(proxy: Proxy, server: &Server, asks: &str) -> String {
     let policy = server.engine.policy();
     let cookies = policy.strategies.cookies();
     let cookies: Vec<_> = cookies
-        .map(|own| json!({ "cookie": { "name": *own.cookie.name } }))
+        .map(|own| {
+            let csrf = own.csrf.as_ref();
+            let csrf =
+                csrf.map(|csrf| json!({ "cookie": csrf.cookie.name, "header": csrf.header }));
+            match csrf {
+                None => json!({ "cookie": { "name": *own.cookie.name } }),
+                Some(csrf) => json!({ "cookie": { "name": *own.cookie.name, "csrf": csrf } }),
+            }
+        })
         .collect();
     let edge = match proxy {
         Proxy::Envoy => json!({ "envoy": { "address": asks, "caller": "edge" } }),

@@ -138,8 +138,8 @@ impl Engine {
             .find(|own| *own.name == *handle.strategy);
         let mut updates: Vec<_> = cookie
             .filter(|_| handle.deliverable.cookie)
-            .map(render::expire)
             .into_iter()
+            .flat_map(render::expire)
             .collect();
         updates.extend(bind(handle, None));
         updates

@@ -14,7 +14,6 @@ use crate::{
     scope::is_scope,
     session::{Identity, JsonObject, SessionId, SessionToken, TokenHash, TokenKind},
     store::{CreateError, NewSession, SessionStore as _},
-    wire_update::WireUpdate,
 };
 
 impl Engine {
@@ -150,15 +149,14 @@ impl Engine {
             },
         );
         let text = TokenText::new(token.as_bytes());
-        let update = render::hand_out(
+        let mut updates = render::hand_out(
             policy,
-            kind,
-            Some(&strategy),
-            text.as_str(),
+            &self.keys,
+            (kind, &strategy),
+            (&handle.tenant, text.as_str()),
             now,
             record.expires_at,
         );
-        let mut updates: Vec<WireUpdate> = update.into_iter().collect();
         updates.extend(bind(&handle, Some(record.id)));
         let session = CallSession::Stored {
             id: record.id,

@@ -9,9 +9,10 @@ use super::{
 };
 use crate::{
     cookie::{Cookie, CookieAge},
+    csrf::Csrf,
     policy::{
         file::{
-            ApiKeyFile, BearerFile, CookieFile, NativeStrategyFile, PeerFile, ScopesOf,
+            ApiKeyFile, BearerFile, CookieFile, CsrfFile, NativeStrategyFile, PeerFile, ScopesOf,
             StaticTokenFile, StrategyFile,
         },
         scalar::{At, Span},
@@ -61,6 +62,17 @@ pub(super) fn compile(
         if all.iter().any(|other| collide(other, &strategy)) {
             let message = format!("strategy `{}` is declared twice", strategy.name());
             compiler.faults.error(main, file, &message);
+        } else if let Some((other, name)) = all
+            .iter()
+            .find_map(|other| Some((other, shared_cookie(other, &strategy)?)))
+        {
+            let message = format!(
+                "strategies `{}` and `{}` would both set the cookie `{name}`",
+                other.name(),
+                strategy.name()
+            );
+            let help = "give one of them another, as `csrf: { cookie: NAME }`";
+            compiler.faults.error_help(main, file, &message, help);
         }
         if let Some(namespace) = all
             .iter()
@@ -122,6 +134,18 @@ fn collide(one: &Strategy, other: &Strategy) -> bool {
     }
 }
 
+/// The name of a cookie that two strategies of different ones would both set.
+fn shared_cookie<'a>(one: &'a Strategy, other: &'a Strategy) -> Option<&'a str> {
+    let (Strategy::Cookie(one), Strategy::Cookie(other)) = (one, other) else {
+        return None;
+    };
+    let names = |strategy: &'a CookieStrategy| {
+        let csrf = strategy.csrf.as_ref().map(|csrf| &*csrf.cookie.name);
+        std::iter::once(&*strategy.cookie.name).chain(csrf)
+    };
+    names(one).find(|name| names(other).any(|own| own == *name))
+}
+
 /// The namespace that peers share with an issuer's principals, where they do (R23).
 fn shared_namespace<'a>(one: &'a Strategy, other: &'a Strategy) -> Option<&'a str> {
     let (bearer, peer) = match (one, other) {
@@ -133,6 +157,17 @@ fn shared_namespace<'a>(one: &'a Strategy, other: &'a Strategy) -> Option<&'a st
     issuers
         .any(|issuer| *issuer.namespace == *peer.namespace)
         .then_some(&*peer.namespace)
+}
+
+/// Whether a strategy may have this header of a request for itself.
+fn is_free_header(name: &str) -> bool {
+    const TAKEN: [&str; 3] = ["authorization", "cookie", "host"];
+    let is_name = |name: &str| {
+        let mut bytes = name.bytes();
+        bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_short = (1..=64).contains(&name.len());
+    is_short && is_name(name) && !TAKEN.contains(&name.to_ascii_lowercase().as_str())
 }
 
 struct Compiler<'a> {
@@ -259,15 +294,7 @@ impl Compiler<'_> {
             .header
             .as_ref()
             .map_or("x-api-key", |header| header.as_str());
-        let is_header = |name: &str| {
-            !name.is_empty()
-                && name.len() <= 64
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        };
-        let taken = ["authorization", "cookie", "host"];
-        if !is_header(header) || taken.contains(&header.to_ascii_lowercase().as_str()) {
+        if !is_free_header(header) {
             let message = format!(
                 "`{}` cannot be the header of API keys",
                 header.escape_debug()
@@ -321,7 +348,51 @@ impl Compiler<'_> {
             format!("cookie.{}", cookie.name).into()
         };
         let scopes = self.scopes(at, "cookie", file.scopes);
-        Some(Strategy::Cookie(CookieStrategy::new(name, cookie, scopes)))
+        let csrf = file.csrf.as_ref().map(|csrf| self.csrf(csrf, &cookie));
+        let mut strategy = CookieStrategy::new(name, cookie, scopes);
+        strategy.csrf = csrf.map(Box::new);
+        Some(Strategy::Cookie(strategy))
+    }
+
+    fn csrf(&mut self, file: &At<CsrfFile>, session: &Cookie) -> Csrf {
+        let default = match session.name.starts_with("__Host-") {
+            true => "__Host-csrf",
+            false => "csrf",
+        };
+        let cookie = Cookie {
+            name: file
+                .cookie
+                .as_ref()
+                .map_or_else(|| default.to_owned(), |name| name.value.clone()),
+            // Scripts of own pages are to read it.
+            http_only: false,
+            ..session.clone()
+        };
+        let fault = match cookie.validate(self.lifetime) {
+            Err(err) => Some(err.to_string()),
+            Ok(()) if cookie.name == session.name => {
+                Some("the CSRF token needs a cookie of its own, with another name".to_owned())
+            }
+            Ok(()) => None,
+        };
+        if let Some(message) = fault {
+            match &file.cookie {
+                Some(at) => self.faults.error(self.main, at, &message),
+                None => self.faults.error(self.main, file, &message),
+            }
+        }
+        let header = file
+            .header
+            .as_ref()
+            .map_or("x-csrf-token", |header| header.as_str());
+        if let Some(at) = file.header.as_ref().filter(|_| !is_free_header(header)) {
+            let message = format!(
+                "`{}` cannot be the header of CSRF tokens",
+                header.escape_debug()
+            );
+            self.faults.error(self.main, at, &message);
+        }
+        Csrf::new(cookie, header)
     }
 
     fn age(&mut self, file: Option<&At<String>>) -> Option<CookieAge> {

@@ -173,9 +173,27 @@ pub struct CookieFile {
     /// What its sessions carry of scopes. Needed once an operation asks for scopes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scopes: Option<ScopesOf>,
+    /// A token that pages must send back with each state-changing call that carries the cookie, on
+    /// top of the proof that it comes from the same origin. Default: none is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub csrf: Option<Box<At<CsrfFile>>>,
     /// Not in this build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<NotInThisBuild>,
+}
+
+/// A token against requests that other sites cause: bound to the session, in a cookie that scripts of
+/// the app's own pages can read, and repeated by them in a header.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CsrfFile {
+    /// The name of the cookie that holds it; else it is as the session's. Default `__Host-csrf`, or
+    /// `csrf` where the session's cookie has no `__Host-` name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<At<String>>,
+    /// The header that repeats it. Default `x-csrf-token`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header: Option<At<String>>,
 }
 
 /// When a cookie is sent across sites.

@@ -14,7 +14,6 @@ use auth_core::{
         settings::{Address, Network, Settings},
         source::{Disk, Document},
     },
-    strategy::Strategy,
 };
 
 use super::tls::{AskedTls, TlsArgs};
@@ -220,15 +219,12 @@ impl Facts {
 
     /// The names of the cookies that Sidegate sets.
     pub(super) fn cookies(&self) -> Vec<&str> {
-        let strategies = self.policy.strategies.all.iter();
-        let cookies = strategies.filter_map(|strategy| match strategy {
-            Strategy::Cookie(cookie) => Some(&*cookie.cookie.name),
-            Strategy::Bearer(_)
-            | Strategy::ApiKey(_)
-            | Strategy::Peer(_)
-            | Strategy::Native { .. } => None,
+        let strategies = self.policy.strategies.cookies();
+        let cookies = strategies.flat_map(|strategy| {
+            let csrf = strategy.csrf.as_ref().map(|csrf| &csrf.cookie);
+            std::iter::once(&strategy.cookie).chain(csrf)
         });
-        cookies.collect()
+        cookies.map(|cookie| &*cookie.name).collect()
     }
 }
 
