@@ -43,6 +43,7 @@ mod marking;
 mod peer;
 mod profile;
 mod render;
+mod renewal;
 mod time;
 mod verbs;
 
