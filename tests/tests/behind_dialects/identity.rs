@@ -106,3 +106,22 @@ async fn t25_no_header_is_a_certificate() {
         }
     }
 }
+
+/// Also names of later versions are ours alone. nginx cannot take away what it has no name of, so
+/// that Sidegate refuses the request.
+#[tokio::test]
+async fn h05_a_name_of_ours_that_nobody_knows_does_not_pass() {
+    for proxy in Proxy::ALL {
+        let Some(scene) = Scene::start(proxy).await else {
+            continue;
+        };
+        let evil = [("Sidegate-Future", "evil")];
+        let (answer, requests) = scene.ask("GET", "/public/a", &evil).await;
+        assert!(!requests.iter().any(|it| it.mentions("evil")), "{proxy:?}");
+        let expected = match proxy {
+            Proxy::Nginx => (400, 0),
+            Proxy::Caddy | Proxy::Traefik | Proxy::Envoy => (200, 1),
+        };
+        assert_eq!((answer.status, requests.len()), expected, "{proxy:?}");
+    }
+}

@@ -34,8 +34,8 @@ pub(super) fn nginx(facts: &Facts) -> Result<String, Failure> {
         .map(|name| format!("proxy_set_header {name} ${};", snake(name)))
         .collect();
     identity.extend(cleared(&OTHERS));
-    let hidden = IDENTITY.iter().chain(&OTHERS);
-    let hidden = hidden.map(|name| format!("proxy_hide_header {name};"));
+    let ours: Vec<_> = IDENTITY.iter().chain(&OTHERS).copied().collect();
+    let hidden = ours.iter().map(|name| format!("proxy_hide_header {name};"));
     let indent = 12;
     Ok(filled(
         NGINX,
@@ -49,6 +49,7 @@ pub(super) fn nginx(facts: &Facts) -> Result<String, Failure> {
             ("@OVERRIDES@", lines(indent, cleared(&OVERRIDES))),
             ("@IDENTITY@", lines(indent, identity)),
             ("@HIDDEN@", lines(indent, hidden)),
+            ("@CLEARED@", lines(indent, cleared(&ours))),
         ],
     ))
 }

@@ -15,7 +15,7 @@ pub enum Dialect {
     Nginx,
     /// ForwardAuth of Traefik.
     Traefik,
-    /// `forward_auth` of Caddy, from 2.11.
+    /// `forward_auth` of Caddy, from 2.11.4.
     Caddy,
 }
 
@@ -86,6 +86,13 @@ impl Dialect {
 
     /// Whether a refusal must be 401 or 403: nginx makes a 500 of any other status.
     pub(super) const fn knows_two_refusals(self) -> bool {
+        matches!(self, Self::Nginx)
+    }
+
+    /// Whether a header of ours in the proxy's question is one that it hands on to the app: nginx takes
+    /// headers away by their whole name only, and our printed configuration takes those that it
+    /// knows away from both.
+    pub(super) const fn hands_on_ours(self) -> bool {
         matches!(self, Self::Nginx)
     }
 

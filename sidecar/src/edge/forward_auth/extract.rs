@@ -8,10 +8,13 @@ use auth_core::{
     session::Tenant,
     wire::{self, Call, Deliverable, Peer, SessionView, WireKind},
 };
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use super::dialect::{Described, Dialect};
-use crate::edge::http::extract::{self, TooLarge};
+use crate::edge::http::{
+    extract::{self, TooLarge},
+    identity,
+};
 
 /// The schemes that a client may have used.
 const SCHEMES: [&str; 4] = ["http", "https", "ws", "wss"];
@@ -52,6 +55,9 @@ pub(super) fn call(
     tenant: &Tenant,
 ) -> Result<Call, Refusal> {
     let described = dialect.described();
+    if dialect.hands_on_ours() {
+        check_names(headers)?;
+    }
     check_scheme(headers, &described)?;
     let target = the_only(headers, described.uri)?;
     if target.len() > wire::MAX_TARGET_BYTES {
@@ -75,6 +81,19 @@ pub(super) fn call(
         view: SessionView::Full,
         ..Call::new(WireKind::Http, the_only(headers, described.method)?, target)
     })
+}
+
+/// Nothing that a client made up reaches the app under a name of ours (H-05), also where that can only
+/// be had by letting nothing pass.
+fn check_names(headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut names = headers.keys().map(HeaderName::as_str);
+    match names.find(|name| identity::is_ours(name)) {
+        None => Ok(()),
+        Some(name) => Err(Refusal {
+            is_clients: true,
+            ..bad(format!("`{name}` is for Sidegate alone to say"))
+        }),
+    }
 }
 
 /// A WebSocket is asked about as the request that opens it, so that its schemes are as good.

@@ -183,3 +183,22 @@ fn h01_a_target_of_other_bytes_is_the_clients_fault() {
         assert_eq!((refusal.status.as_u16(), refusal.is_clients), (400, true));
     }
 }
+
+/// The others take headers away by the beginning of their name, before they ask or after.
+#[test]
+fn h05_what_nginx_could_not_take_away_is_refused() {
+    for dialect in Dialect::ALL {
+        for name in ["sidegate-future", "sidegate_subject", "sidegate-subject"] {
+            let read = read(dialect, &with(dialect, &[(name, "evil")]));
+            if dialect != Dialect::Nginx {
+                assert!(read.is_ok(), "{dialect:?} {name}");
+                continue;
+            }
+            let refusal = read.unwrap_err();
+            assert_eq!((refusal.status.as_u16(), refusal.is_clients), (400, true));
+            assert!(refusal.problem.contains(name), "{}", refusal.problem);
+        }
+        let others = with(dialect, &[("sidegates", "1"), ("x-sidegate", "1")]);
+        assert!(read(dialect, &others).is_ok(), "{dialect:?}");
+    }
+}
