@@ -3,6 +3,7 @@
 pub use cli::attack::corpus::{HeaderSet, OnOpen, Target};
 
 pub mod attack;
+pub mod command;
 
 /// The host that every one of them names.
 pub const HOST: &str = "books.example";

@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{
     corpus::{HeaderSet, Malformed, OnOpen, header_sets, targets},
     edge::Edge,
+    product::Product,
     raw::{self, Answer, NoAnswer},
     wire::{Headers, latin1},
 };
@@ -41,6 +42,16 @@ pub trait Witness: Sync {
     fn reached(&self, asked: Asked<'_>) -> Vec<Seen>;
 }
 
+/// A name that the printed configurations take away.
+const TAKEN: &str = "X-HTTP-Method-Override";
+
+/// A name that every proxy sets itself.
+const SET: &str = "X-Forwarded-Proto";
+
+/// What is wrong with handing on another spelling of them.
+const ALIASED: &str = "many apps read `X_Forwarded_Proto` as `X-Forwarded-Proto`: what is taken away \
+                       or set under one name comes back under the other";
+
 /// How long an edge may take for one of them. Some have no end, and an edge waits for it.
 const DEADLINE: Duration = Duration::from_secs(3);
 
@@ -73,6 +84,15 @@ pub struct Finding {
     pub what: String,
     /// What goes wrong where it is taken for something else; empty for an honest request.
     pub why: String,
+}
+
+/// What the proxies show of themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// What they say in `Server` and `Via`.
+    pub says: Vec<String>,
+    /// What that, and what they add to a request, makes of them.
+    pub products: Vec<Product>,
 }
 
 impl<W: Witness> Attack<'_, W> {
@@ -130,6 +150,70 @@ impl<W: Witness> Attack<'_, W> {
         Ok(findings)
     }
 
+    /// Sends one honest request with names in several spellings, which say what is true anyway. A
+    /// proxy that is known, and hands on a name with an underscore, is named as the one of its kind
+    /// that does. Any other one must not hand on what it takes away under the plain name.
+    ///
+    /// Needs a witness that sees headers.
+    pub async fn aliases(&self, products: &[Product]) -> Vec<Finding> {
+        let [plain, underscore, dot] = ["-", "_", "."].map(|mark| TAKEN.replace('-', mark));
+        let set = SET.replace('-', "_");
+        let scheme = if self.edge.is_secured() {
+            "https"
+        } else {
+            "http"
+        };
+        let headers = [
+            (plain.as_str(), "GET"),
+            (&underscore, "GET"),
+            (&dot, "GET"),
+            (&set, scheme),
+        ];
+        let request = raw::request("GET", self.open, self.host, &headers, b"");
+        let (reached, _) = self.ask("GET", self.open, &request).await;
+        let Some(seen) = reached.first() else {
+            return Vec::new();
+        };
+        let brought = |names: &[&String]| {
+            let lines = seen.headers.lines().iter().map(|(name, _)| name);
+            let is_one = |line: &&String| names.iter().any(|name| line.eq_ignore_ascii_case(name));
+            lines.into_iter().find(is_one)
+        };
+        let found = |name: &str, what| Finding::new(name, "alias", what, ALIASED);
+        if let Some(name) = brought(&[&underscore, &set])
+            && !products.is_empty()
+        {
+            let each = products.iter().map(|product| {
+                let case = format!("alias/{}", product.name().to_lowercase());
+                let what = product.with_aliases();
+                found(&case, format!("is {what}: it brought `{name}` to the app"))
+            });
+            return each.collect();
+        }
+        match (brought(&[&plain]), brought(&[&underscore, &dot])) {
+            (None, Some(name)) => {
+                let what = format!("brought `{name}` to the app, and took `{plain}` away");
+                vec![found("alias/another-spelling", what)]
+            }
+            (None | Some(_), _) => Vec::new(),
+        }
+    }
+
+    /// What an honest request shows of the proxies that it passes; `None` where none passes.
+    pub async fn shown(&self) -> Option<Shown> {
+        let request = raw::request("GET", self.open, self.host, &[], b"");
+        let (reached, outcome) = self.ask("GET", self.open, &request).await;
+        let (seen, answer) = (reached.first()?, outcome.ok()?);
+        let names = ["server", "via"].into_iter();
+        Some(Shown {
+            says: names
+                .flat_map(|name| answer.headers.all(name))
+                .map(str::to_owned)
+                .collect(),
+            products: Product::passed(&answer.headers, &seen.headers),
+        })
+    }
+
     /// What is wrong with what reached the app when the set was sent to the open target.
     fn problem(&self, set: &HeaderSet, reached: &[Seen]) -> Option<String> {
         if set.on_open == OnOpen::Refused && !reached.is_empty() {
@@ -163,15 +247,20 @@ impl<W: Witness> Attack<'_, W> {
             target: "",
             answer: None,
         });
-        let passed = self.passes().await;
+        let passed = self.passes("GET").await;
         let what = || format!("an honest request did not pass {when}");
         (!passed).then(|| Finding::new("honest", "", what(), ""))
     }
 
-    /// Whether an honest request for the open target reaches the app.
-    pub async fn passes(&self) -> bool {
-        let request = raw::request("GET", self.open, self.host, &[], b"");
-        let (reached, _) = self.ask("GET", self.open, &request).await;
+    /// Whether an honest request of this method for the open target reaches the app.
+    pub async fn passes(&self, method: &str) -> bool {
+        let length = [("Content-Length", "0")];
+        let headers = match method {
+            "POST" => &length[..],
+            _ => &[],
+        };
+        let request = raw::request(method, self.open, self.host, headers, b"");
+        let (reached, _) = self.ask(method, self.open, &request).await;
         matches!(reached.as_slice(), [one] if one.target == self.open)
     }
 

@@ -65,3 +65,21 @@ fn nothing_hostile_is_sent_to_who_does_not_serve_the_proof() {
     );
     assert!(listener.accept().is_err(), "there was one request only");
 }
+
+/// With `session: none` nobody would look at the credentials that are sent, and without `POST` at
+/// the bodies.
+#[test]
+fn the_operation_to_add_for_an_attack_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let help = run(dir.path(), &["proxy", "attack", "--help"]).stdout;
+    let mut lines = help.lines().map(str::trim);
+    let operation = lines.find(|line| line.starts_with("attack_open:")).unwrap();
+    let readme = include_str!("../../../README.md");
+    assert!(readme.contains(&format!("`{operation}`")), "{operation}");
+    let policy = format!("app: shop\noperations:\n  {operation}\n");
+    std::fs::write(dir.path().join("sidegate.yaml"), policy).unwrap();
+    for call in ["GET /public/ok", "POST /public/ok"] {
+        let ran = run(dir.path(), &["can", call, "--config", "sidegate.yaml"]);
+        assert_eq!(ran.code, 0, "{call}: {ran:?}");
+    }
+}

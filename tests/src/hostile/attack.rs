@@ -43,6 +43,11 @@ impl Attack<'_> {
         self.whole().header_sets().await.unwrap()
     }
 
+    /// Sends names in several spellings, to a proxy of which nobody knows what it is.
+    pub async fn aliases(&self) -> Vec<Finding> {
+        self.whole().aliases(&[]).await
+    }
+
     fn whole(&self) -> judge::Attack<'_, App> {
         judge::Attack {
             edge: self.edge.into(),

@@ -84,6 +84,35 @@ async fn an_open_proxy_is_found_out() {
     assert!(!names(&sets).contains("honest"));
 }
 
+/// A proxy that nobody knows is judged by what it takes away under the plain name.
+#[tokio::test]
+async fn what_is_taken_away_must_not_come_back_under_another_name() {
+    let app = App::ok().await;
+    let upstream = app.address();
+    let rows = [
+        ("", &[][..]),
+        (
+            "proxy_set_header X-HTTP-Method-Override \"\";",
+            &["alias/another-spelling"],
+        ),
+    ];
+    for (taken_away, expected) in rows {
+        let server = nginx::start("aliases of what nginx takes away", |place| {
+            format!(
+                "underscores_in_headers on; server {{ listen 127.0.0.1:{}; \
+                 location / {{ {taken_away} proxy_pass http://{upstream}; }} }}",
+                place.http()
+            )
+        });
+        let Some(server) = server.await else {
+            return;
+        };
+        let findings = attack(server.http(), &app).aliases().await;
+        let expected = expected.iter().copied().collect();
+        assert_eq!(names(&findings), expected, "{taken_away}: {findings:#?}");
+    }
+}
+
 #[tokio::test]
 async fn the_app_alone_takes_every_target_as_it_is() {
     let app = App::ok().await;

@@ -1,42 +1,25 @@
 //! `sidegate proxy attack` finds what a real proxy lets through, and says what mends it.
 
-use std::process::{Command, Output};
+use std::path::Path;
 
 use harness::{
+    hostile::command::{PROOF, Ran, Typed, text},
     real::{caddy, nginx, ports::Port, server::Server},
     recorder::{App, Reply},
 };
-use serde_json::Value;
-
-const PROOF: &str = "0123456789abcdef0123456789abcdef";
 
 /// Attacks a proxy; the command is the app behind it where `app` says where.
-async fn attack(proxy: &Server, app: Option<&Port>) -> Output {
-    let folder = tempfile::tempdir().unwrap();
-    let proof = folder.path().join("proof");
-    std::fs::write(&proof, PROOF).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate-under-test"));
-    command
-        .args(["proxy", "attack", &format!("http://{}", proxy.http())])
-        .args(["-o", "json", "--proof"])
-        .arg(&proof)
-        .args(app.map(|app| format!("--app={}", app.address())));
-    let ran = tokio::task::spawn_blocking(move || command.output());
-    ran.await.unwrap().unwrap()
-}
-
-fn report(ran: &Output) -> Value {
-    let errors = String::from_utf8_lossy(&ran.stderr);
-    assert_eq!(ran.status.code(), Some(10), "{errors}");
-    serde_json::from_slice(&ran.stdout).unwrap()
-}
-
-/// The finding of a case that says this.
-fn finding<'r>(report: &'r Value, name: &str, what: &str) -> &'r Value {
-    let findings = report["findings"].as_array().unwrap();
-    let says = |it: &&Value| it["name"] == name && it["what"].as_str().unwrap().contains(what);
-    let found = findings.iter().find(says);
-    found.unwrap_or_else(|| panic!("{name}: {what} is not among {findings:#?}"))
+async fn attack(proxy: &Server, app: Option<&Port>) -> Ran {
+    let typed = Typed {
+        program: Path::new(env!("CARGO_BIN_EXE_sidegate-under-test")),
+        url: &format!("http://{}", proxy.http()),
+        app: app.map(Port::address),
+        token: None,
+        more: &[],
+    };
+    let ran = typed.run().await;
+    assert_eq!(ran.code, Some(10), "{}", ran.said);
+    ran
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +36,8 @@ async fn an_open_nginx_is_found_out_and_its_fix_is_named() {
     let Some(server) = server.await else {
         return;
     };
-    let report = report(&attack(&server, Some(&app)).await);
+    let ran = attack(&server, Some(&app)).await;
+    let report = ran.report();
     assert!(report["says_it_is"][0].as_str().unwrap().contains("nginx"));
     assert_eq!(report["not_judged"].as_array().unwrap().len(), 0);
     for (name, what, fix) in [
@@ -69,8 +53,8 @@ async fn an_open_nginx_is_found_out_and_its_fix_is_named() {
             "underscores_in_headers off",
         ),
     ] {
-        let found = finding(&report, name, what);
-        assert!(found["fix"].as_str().unwrap().contains(fix), "{found}");
+        let found = ran.finding(name, what);
+        assert!(text(&found["fix"]).contains(fix), "{found}");
         assert_ne!(found["why"], "", "{found}");
     }
 }
@@ -92,19 +76,38 @@ async fn an_old_caddy_that_passes_aliases_is_told_which_version_does_not() {
     let Some(server) = start.await else {
         return;
     };
-    let report = report(&attack(&server, Some(&app)).await);
-    let found = finding(
-        &report,
-        "identity/subject-underscore",
-        "brought `Sidegate_subject",
-    );
-    assert!(
-        found["fix"]
-            .as_str()
-            .unwrap()
-            .contains("Caddy: 2.11 or newer"),
-        "{found}"
-    );
+    let ran = attack(&server, Some(&app)).await;
+    for (name, what) in [
+        ("identity/subject-underscore", "brought `Sidegate_subject"),
+        ("alias/caddy", "is Caddy before 2.11.4"),
+    ] {
+        let found = ran.finding(name, what);
+        let fix = text(&found["fix"]);
+        assert!(fix.starts_with("Caddy: 2.11.4 or newer"), "{found}");
+    }
+}
+
+/// A policy may open its target for `GET` alone; then nobody is told that all is well.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_a_post_is_not_judged_where_none_passes() {
+    let app = Port::free();
+    let upstream = app.address();
+    let server = nginx::start("proxy attack through a proxy for GET", |place| {
+        format!(
+            "server {{ listen 127.0.0.1:{}; \
+             location / {{ limit_except GET {{ deny all; }} proxy_pass http://{upstream}; }} }}",
+            place.http()
+        )
+    });
+    let Some(server) = server.await else {
+        return;
+    };
+    let report = attack(&server, Some(&app)).await.report();
+    let left_out = report["not_judged"].as_array().unwrap();
+    let is_it = |it: &serde_json::Value| it["name"] == "framing/lengths-differ";
+    assert!(left_out.iter().any(is_it), "{left_out:?}");
+    let why = |it: &serde_json::Value| text(&it["why"]).contains("`POST` to the open target");
+    assert!(left_out.iter().all(why), "{left_out:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -120,8 +123,8 @@ async fn without_being_the_app_it_judges_by_the_proof_in_answers() {
     let Some(server) = server.await else {
         return;
     };
-    let report = report(&attack(&server, None).await);
-    finding(&report, "dot-segment/up", "reached the app as");
-    finding(&report, "identity/subject", "on a closed target");
-    assert_ne!(report["not_judged"].as_array().unwrap().len(), 0);
+    let ran = attack(&server, None).await;
+    ran.finding("dot-segment/up", "reached the app as");
+    ran.finding("identity/subject", "on a closed target");
+    assert_ne!(ran.report()["not_judged"].as_array().unwrap().len(), 0);
 }

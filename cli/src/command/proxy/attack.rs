@@ -16,14 +16,16 @@ use crate::{
         app::{Answers, App},
         corpus::{HeaderSet, Malformed, OnOpen, header_sets, targets},
         edge::Edge,
-        judge::{Attack, Finding, Witness},
-        raw::{self, NoAnswer},
+        judge::{Attack, Finding, Shown, Witness},
+        product::Product,
+        raw::NoAnswer,
     },
     command::converse,
     exit::Exit,
     failure::Failure,
     input,
     output::{self, Output},
+    style,
 };
 
 const EXAMPLES: &str = "\
@@ -36,17 +38,19 @@ Examples:
 const EXPLAINED: &str = "\
 The requests name `/public/...`, which the policy must open to anyone, and by tricks `/admin/...`, \
 which it must not; for the attack, add an operation such as
-  attack_open: { session: none, http: \"GET /public/**\" }
+  attack_open: { session: optional, http: [ \"GET /public/**\", \"POST /public/**\" ] }
 
 Behind the proxy there must be something that serves the text of the proof file on every path: it \
 shows that the proxy is yours to attack, and tells an answer of the app from one of the proxy. \
 Nothing hostile is sent before the proof was seen at `/public/ok`.
 
 With `--app` this command is that app itself: let the proxy's upstream point to it. It then also \
-tells which headers reached the app. Without it, any server that serves the file will do, and what \
-only the headers at the app could tell is listed as not judged.
+tells which headers reached the app, and whether the proxy is one that hands on names with an \
+underscore, as Caddy before 2.11.4 and Traefik without `aliasHeadersStrategy` do. Without it, any \
+server that serves the file will do, and what only the headers at the app could tell is listed as \
+not judged.
 
-Exit code: 0 nothing got through, 10 something did, 7 the proof was not seen.";
+Exit code: 0 nothing was found, 10 something was, 7 the proof was not seen.";
 
 /// What the policy opens to anyone.
 const OPEN: &str = "/public/ok";
@@ -91,21 +95,32 @@ struct Report {
     proxy: String,
     /// What its answers say it is, from `Server` and `Via`; empty when they do not say.
     says_it_is: Vec<String>,
-    /// How many requests were sent that must not get through.
+    /// What that, and what it adds to a request, makes of it; empty when nobody saw the requests.
+    taken_for: Vec<Product>,
+    /// How many requests were sent that must not get through as they are.
     sent: usize,
-    /// Those whose harm only the headers at the app could tell, which nobody saw.
-    not_judged: Vec<String>,
-    /// What got through.
+    /// Those whose harm nobody could tell.
+    not_judged: Vec<NotJudged>,
+    /// What got through, and what else is wrong.
     findings: Vec<Advised>,
 }
 
-/// A finding, and what to do about it.
+/// A case that was sent, and might do harm all the same.
 #[derive(Debug, Serialize)]
+struct NotJudged {
+    /// Its name.
+    name: String,
+    /// What is in the way.
+    why: &'static str,
+}
+
+/// A finding, and what to do about it.
+#[derive(Clone, Debug, Serialize)]
 struct Advised {
     #[serde(flatten)]
     finding: Finding,
-    /// What mends it, for each kind of proxy.
-    fix: &'static str,
+    /// What mends it, for the proxies that it is taken for.
+    fix: String,
 }
 
 /// Attacks the proxy.
@@ -132,7 +147,7 @@ pub fn run(args: &AttackArgs, output: &Output) -> Result<Exit, Failure> {
     converse(async {
         reachable(&edge, args).await?;
         let session = token.as_deref().unwrap_or("sg1_nobody");
-        let findings = match args.app {
+        let found = match args.app {
             Some(address) => {
                 let app = App::start(address, &proof).await.map_err(|err| {
                     let message = format!("`--app {address}` cannot be listened on: {err}");
@@ -142,7 +157,7 @@ pub fn run(args: &AttackArgs, output: &Output) -> Result<Exit, Failure> {
             }
             None => attack(args, &host, &edge, session, &Answers::with(&proof)).await?,
         };
-        let report = report(args, &host, &edge, findings).await?;
+        let report = report(args, found)?;
         output.data(&report, people)?;
         Ok(if report.findings.is_empty() {
             Exit::Ok
@@ -152,13 +167,21 @@ pub fn run(args: &AttackArgs, output: &Output) -> Result<Exit, Failure> {
     })
 }
 
+/// What an attack brought to light.
+struct Found {
+    shown: Shown,
+    /// Whether the open target takes an honest request of the other method that is sent, too.
+    takes_post: bool,
+    findings: Vec<Finding>,
+}
+
 async fn attack<W: Witness>(
     args: &AttackArgs,
     host: &str,
     edge: &Edge,
     session: &str,
     witness: &W,
-) -> Result<Vec<Finding>, Failure> {
+) -> Result<Found, Failure> {
     let attack = Attack {
         edge: edge.clone(),
         witness,
@@ -169,15 +192,28 @@ async fn attack<W: Witness>(
     };
     // A proxy may need a moment until it has noticed that the app is there now.
     let start = tokio::time::Instant::now();
-    while !attack.passes().await {
+    let mut shown = loop {
+        if let Some(shown) = attack.shown().await {
+            break shown;
+        }
         if start.elapsed() > PATIENCE || args.app.is_none() {
             return Err(unproven(args));
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    if args.app.is_none() {
+        // What an answer says may be the app's own.
+        shown.products.clear();
     }
-    let mut findings = attack.targets().await.map_err(damaged)?;
+    let takes_post = attack.passes("POST").await;
+    let mut findings = attack.aliases(&shown.products).await;
+    findings.extend(attack.targets().await.map_err(damaged)?);
     findings.extend(attack.header_sets().await.map_err(damaged)?);
-    Ok(findings)
+    Ok(Found {
+        shown,
+        takes_post,
+        findings,
+    })
 }
 
 fn unproven(args: &AttackArgs) -> Failure {
@@ -293,75 +329,190 @@ async fn reachable(edge: &Edge, args: &AttackArgs) -> Result<(), Failure> {
     }
 }
 
-async fn report(
-    args: &AttackArgs,
-    host: &str,
-    edge: &Edge,
-    findings: Vec<Finding>,
-) -> Result<Report, Failure> {
+fn report(args: &AttackArgs, found: Found) -> Result<Report, Failure> {
     let sets = header_sets().map_err(damaged)?;
-    let unseen = |set: &&HeaderSet| {
-        args.app.is_none() && matches!(set.on_open, OnOpen::Stripped | OnOpen::Bounded)
-    };
-    let advised = findings.into_iter().map(|finding| Advised {
-        fix: advice(&finding),
+    let Shown { says, products } = found.shown;
+    let advised = found.findings.into_iter().map(|finding| Advised {
+        fix: advice(&finding, &products),
         finding,
     });
     Ok(Report {
         proxy: args.url.clone(),
-        says_it_is: says_it_is(host, edge).await,
-        sent: targets().map_err(damaged)?.len() + 2 * sets.len(),
-        not_judged: sets
-            .iter()
-            .filter(unseen)
-            .map(|it| it.name.clone())
-            .collect(),
+        says_it_is: says.iter().map(|name| output::printable(name)).collect(),
+        // The request with aliases, each target, and each set to two targets.
+        sent: 1 + targets().map_err(damaged)?.len() + 2 * sets.len(),
+        not_judged: not_judged(&sets, args.app.is_some(), found.takes_post),
         findings: advised.collect(),
+        taken_for: products,
     })
 }
 
-async fn says_it_is(host: &str, edge: &Edge) -> Vec<String> {
-    let request = raw::request("GET", OPEN, host, &[], b"");
-    let answer = edge.exchange(&request, raw::DEADLINE).await.ok();
-    let names = answer.iter().flat_map(|answer| {
-        let named = ["server", "via"].into_iter();
-        named.flat_map(|name| answer.headers.all(name))
-    });
-    names.map(output::printable).collect()
+const UNSEEN: &str = "what they bring to the app only `--app` sees";
+const NO_POST: &str = "`POST` to the open target does not reach the app: open it in the policy too";
+
+fn not_judged(sets: &[HeaderSet], is_app: bool, takes_post: bool) -> Vec<NotJudged> {
+    let mut all: Vec<_> = sets
+        .iter()
+        .filter_map(|set| {
+            let needs_sight = matches!(set.on_open, OnOpen::Stripped | OnOpen::Bounded);
+            let why = match (set.method.as_str(), needs_sight) {
+                ("POST", _) if !takes_post => NO_POST,
+                (_, true) if !is_app => UNSEEN,
+                _ => return None,
+            };
+            let name = set.name.clone();
+            Some(NotJudged { name, why })
+        })
+        .collect();
+    if !is_app {
+        let name = "alias".to_owned();
+        all.push(NotJudged { name, why: UNSEEN });
+    }
+    all
 }
 
 fn people(report: &Report) -> String {
-    let kind = match report.says_it_is.as_slice() {
-        [] => String::new(),
-        names => format!(" ({})", names.join(", ")),
+    let outcome = match report.findings.len() {
+        0 => "none got through".to_owned(),
+        1 => "1 finding".to_owned(),
+        many => format!("{many} findings"),
     };
-    let mut text = match report.findings.len() {
-        0 => format!(
-            "{}{kind}: {} hostile requests, none got through",
-            report.proxy, report.sent
-        ),
-        many => format!(
-            "{}{kind}: {} hostile requests, {many} got through\n",
-            report.proxy, report.sent
-        ),
-    };
-    for Advised { finding, fix } in &report.findings {
-        let rows = [
-            ("what", finding.what.clone()),
-            ("why", finding.why.clone()),
-            ("fix", (*fix).to_owned()),
-        ];
-        text.push_str(&format!("\n{}\n", output::printable(&finding.name)));
-        for line in output::pairs(rows).lines() {
-            text.push_str(&format!("  {line}\n"));
+    let mut text = format!(
+        "{}: {} hostile requests, {outcome}\n{}\n",
+        report.proxy,
+        report.sent,
+        kind(report)
+    );
+    for (fix, findings) in grouped(&report.findings, |it| &it.fix) {
+        text.push_str(&format!("\n{} {fix}\n", style::bold("fix:")));
+        let findings = findings.iter().map(|it| &it.finding);
+        let width = findings.clone().map(|it| it.name.len()).max().unwrap_or(0);
+        for Finding {
+            name, what, why, ..
+        } in findings.clone().take(SHOWN)
+        {
+            let why = match why.as_str() {
+                "" => String::new(),
+                why => style::dim(&format!(" ({})", output::printable(why))),
+            };
+            let what = output::printable(what);
+            text.push_str(&format!("  {name:width$}  {what}{why}\n"));
+        }
+        let more = findings.len().saturating_sub(SHOWN);
+        if more > 0 {
+            text.push_str(&format!("  and {more} more, which `-o json` lists\n"));
         }
     }
-    if !report.not_judged.is_empty() {
+    for (why, sets) in grouped(&report.not_judged, |it| it.why) {
         text.push_str(&format!(
-            "\n{} sets of headers were not judged on the open target: `--app` sees what reached the \
-             app",
-            report.not_judged.len()
+            "\n{} cases were not judged on the open target: {why}",
+            sets.len()
         ));
     }
     text
+}
+
+/// How many findings that the same thing mends are shown to people.
+const SHOWN: usize = 20;
+
+/// In words, what the proxy is.
+fn kind(report: &Report) -> String {
+    let products: Vec<_> = report.taken_for.iter().map(|it| it.name()).collect();
+    match (report.says_it_is.as_slice(), products.as_slice()) {
+        ([], []) => "its answers do not say what it is".to_owned(),
+        ([], products) => format!("it adds to requests what {} adds", products.join(", ")),
+        (names, _) => format!("it says it is {}", names.join(", ")),
+    }
+}
+
+/// Values that have the same text, in the order in which each text first stands there.
+fn grouped<T>(values: &[T], text: impl Fn(&T) -> &str) -> Vec<(&str, Vec<&T>)> {
+    let mut groups: Vec<(&str, Vec<&T>)> = Vec::new();
+    for value in values {
+        let own = text(value);
+        match groups.iter_mut().find(|(known, _)| *known == own) {
+            Some((_, group)) => group.push(value),
+            None => groups.push((own, vec![value])),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finding(name: &str, fix: &str) -> Advised {
+        Advised {
+            finding: Finding {
+                name: name.to_owned(),
+                class: "c".to_owned(),
+                what: format!("what of {name}"),
+                why: "because".to_owned(),
+            },
+            fix: fix.to_owned(),
+        }
+    }
+
+    fn report(findings: Vec<Advised>) -> Report {
+        Report {
+            proxy: "http://h".to_owned(),
+            says_it_is: Vec::new(),
+            taken_for: vec![Product::Traefik],
+            sent: 9,
+            not_judged: Vec::new(),
+            findings,
+        }
+    }
+
+    fn shown(report: &Report) -> String {
+        anstream::adapter::strip_str(&people(report)).to_string()
+    }
+
+    #[test]
+    fn a_clean_proxy_takes_two_lines() {
+        let text = shown(&report(Vec::new()));
+        let lines = "http://h: 9 hostile requests, none got through\n\
+                     it adds to requests what Traefik adds\n";
+        assert_eq!(text, lines);
+    }
+
+    #[test]
+    fn people_read_each_fix_once_above_what_it_mends() {
+        let found = [("a", "one"), ("long", "two"), ("b", "one")];
+        let text = shown(&report(
+            found.map(|(name, fix)| finding(name, fix)).to_vec(),
+        ));
+        let told = "fix: one\n  a  what of a (because)\n  b  what of b (because)\n\n\
+                    fix: two\n  long  what of long (because)\n";
+        assert!(text.ends_with(told), "{text}");
+    }
+
+    #[test]
+    fn what_is_more_than_people_read_is_counted() {
+        let many = (0..SHOWN + 3).map(|number| finding(&number.to_string(), "one"));
+        let text = shown(&report(many.collect()));
+        assert!(
+            text.ends_with("  and 3 more, which `-o json` lists\n"),
+            "{text}"
+        );
+        assert_eq!(text.matches("what of").count(), SHOWN);
+    }
+
+    #[test]
+    fn what_nobody_could_tell_is_not_judged() {
+        let sets = header_sets().unwrap();
+        let why = |is_app, takes_post| {
+            let all = not_judged(&sets, is_app, takes_post).into_iter();
+            all.map(|it| (it.name, it.why)).collect::<Vec<_>>()
+        };
+        assert_eq!(why(true, true), []);
+        let unseen = why(false, true);
+        let has = |name: &str| unseen.contains(&(name.to_owned(), UNSEEN));
+        assert!(has("identity/subject") && has("alias"), "{unseen:?}");
+        assert!(!has("credentials/api-key-twice"), "{unseen:?}");
+        let without_post = why(true, false);
+        assert!(without_post.contains(&("framing/lengths-differ".to_owned(), NO_POST)));
+        assert!(without_post.iter().all(|(_, why)| *why == NO_POST));
+    }
 }
