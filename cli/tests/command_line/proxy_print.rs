@@ -51,6 +51,29 @@ fn a_configuration_names_where_it_listens_where_it_asks_and_the_app() {
     }
 }
 
+/// Those that cannot keep a client's spellings from the app.
+#[test]
+fn versions_that_a_configuration_is_not_for_are_named_in_it() {
+    let dir = shop(FORWARD_AUTH, "me: { http: GET /me }");
+    let rows: [(&[&str], &str); 3] = [
+        (&["caddy"], "Caddy before 2.11.4"),
+        (
+            &["traefik", "--part=static"],
+            "For Traefik 3.7.12 and newer",
+        ),
+        (
+            &["traefik", "--part=dynamic"],
+            "For Traefik 3.7.12 and newer",
+        ),
+    ];
+    for (words, refused) in rows {
+        let printed = print(&dir, words).stdout;
+        for part in [refused, "NOT for older ones"] {
+            assert!(printed.contains(part), "{words:?}: {part}\n{printed}");
+        }
+    }
+}
+
 #[test]
 fn traefik_is_told_which_cookies_are_ours() {
     let dir = shop(FORWARD_AUTH, "me: { http: GET /me }");

@@ -53,9 +53,9 @@ pub enum Kind {
     Nginx,
     /// By `ext_authz`, and `ext_proc` where the app writes sessions.
     Envoy,
-    /// By `forward_auth`; 2.11 and newer.
+    /// By `forward_auth`; 2.11.4 and newer.
     Caddy,
-    /// By ForwardAuth; 3.7 and newer.
+    /// By ForwardAuth; 3.7.12 and newer.
     Traefik,
 }
 
