@@ -11,6 +11,8 @@
 
 #[path = "behind_dialects/apps.rs"]
 mod apps;
+#[path = "behind_dialects/attacked.rs"]
+mod attacked;
 #[path = "behind_dialects/cookies.rs"]
 mod cookies;
 #[path = "behind_dialects/data.rs"]

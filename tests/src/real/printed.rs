@@ -83,8 +83,8 @@ impl Printing<'_> {
         String::from_utf8(printed.stdout).unwrap()
     }
 
-    fn traefik(&self, place: &Place) -> Configuration {
-        let part = |part| self.text(Proxy::Traefik, place.http(), &["--part", part]);
+    fn traefik(&self, place: &Place, alter: impl Fn(String) -> String) -> Configuration {
+        let part = |part| alter(self.text(Proxy::Traefik, place.http(), &["--part", part]));
         Configuration::from(part("static")).file("dynamic.yaml", part("dynamic"))
     }
 
@@ -95,11 +95,25 @@ impl Printing<'_> {
     ///
     /// Panics with the log when it does not start, and under `tests/run` when it is not installed.
     pub async fn start(&self, proxy: Proxy, what: &str) -> Option<Server> {
-        let text = |place: &Place| self.text(proxy, place.http(), &[]);
+        self.start_altered(proxy, what, |text| text).await
+    }
+
+    /// The same on what somebody made of it: each of its files is altered.
+    ///
+    /// # Panics
+    ///
+    /// As [`Printing::start`].
+    pub async fn start_altered(
+        &self,
+        proxy: Proxy,
+        what: &str,
+        alter: impl Fn(String) -> String,
+    ) -> Option<Server> {
+        let text = |place: &Place| alter(self.text(proxy, place.http(), &[]));
         match proxy {
             Proxy::Nginx => nginx::start(what, text).await,
-            Proxy::Caddy => self.start_caddy(caddy::Version::Pinned, what).await,
-            Proxy::Traefik => traefik::start(what, |place| self.traefik(place)).await,
+            Proxy::Caddy => caddy::start(caddy::Version::Pinned, what, text).await,
+            Proxy::Traefik => traefik::start(what, |place| self.traefik(place, &alter)).await,
             Proxy::Envoy => envoy::start(what, |place| hurried(&text(place))).await,
         }
     }

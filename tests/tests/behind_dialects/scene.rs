@@ -16,6 +16,7 @@ use base64::{
 use harness::{
     raw::{self, Answer},
     real::{
+        caddy::Version,
         ports::Port,
         printed::{Printing, Proxy},
         server::Server,
@@ -93,6 +94,12 @@ pub(crate) struct Setup {
     pub(crate) store: Arc<dyn Store>,
     /// Where the app is that speaks gRPC, if it does.
     pub(crate) grpc: Option<SocketAddr>,
+    /// Where the app listens, if another one takes its place later.
+    pub(crate) app: Option<SocketAddr>,
+    /// Which Caddy, where it is one.
+    pub(crate) caddy: Version,
+    /// What of the printed configuration somebody replaced, and by what.
+    pub(crate) altered: Option<(&'static str, &'static str)>,
 }
 
 impl Default for Setup {
@@ -102,6 +109,9 @@ impl Default for Setup {
             login: None,
             store: Arc::new(MemoryStore::new()),
             grpc: None,
+            app: None,
+            caddy: Version::Pinned,
+            altered: None,
         }
     }
 }
@@ -128,7 +138,8 @@ impl Scene {
 
     /// The same, set up like this.
     pub(crate) async fn with(proxy: Proxy, setup: Setup) -> Option<Self> {
-        let app = App::start(|_| ok()).await;
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let app = App::start_at(setup.app.unwrap_or(anywhere), |_| ok()).await;
         let port = Port::free();
         let folder = folder(proxy, &setup, port.number(), app.address());
         let policy = folder.path().join("sidegate.yaml");
@@ -158,7 +169,15 @@ impl Scene {
             policy: &policy,
             upstream: setup.grpc.unwrap_or(app.address()),
         };
-        let server = printing.start(proxy, "forward-auth behind it").await?;
+        let what = "forward-auth behind it";
+        let server = match (setup.caddy, setup.altered) {
+            (Version::Debian, _) => printing.start_caddy(Version::Debian, what).await?,
+            (Version::Pinned, Some((printed, written))) => {
+                let alter = |text: String| text.replace(printed, written);
+                printing.start_altered(proxy, what, alter).await?
+            }
+            (Version::Pinned, None) => printing.start(proxy, what).await?,
+        };
         Some(Self {
             app,
             server,
@@ -178,6 +197,12 @@ impl Scene {
         if let Some(running) = self.running.take() {
             running.await.unwrap();
         }
+    }
+
+    /// Ends the app, so that another one can listen where it did.
+    pub(crate) async fn stop_app(&mut self) {
+        let app = std::mem::replace(&mut self.app, App::ok().await);
+        app.stop().await;
     }
 
     /// Sends a request; gives the answer, and what reached the app.

@@ -1,47 +1,45 @@
 //! `sidegate proxy attack` through our own reverse proxy.
 
-use std::{
-    io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
-use harness::{real::ports::Port, recorder::App};
-use serde_json::{Value, json};
+use harness::{
+    hostile::{
+        HOST,
+        command::{Ran, Typed},
+    },
+    real::ports::Port,
+    recorder::App,
+};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::scene::Scene;
 
 /// Attacks the proxy at this URL as it stands before `app`.
-async fn attack(url: String, app: &Port, folder: &Path, more: &[&str]) -> Output {
-    let proof = folder.join("proof");
-    std::fs::write(&proof, "0123456789abcdef0123456789abcdef").unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sidegate-under-test"));
-    command
-        .args(["proxy", "attack", &url, "--host", "books.example"])
-        .args(["-o", "json", "--app", &app.address().to_string()])
-        .arg("--proof")
-        .arg(&proof)
-        .args(more);
-    let ran = tokio::task::spawn_blocking(move || command.output());
-    ran.await.unwrap().unwrap()
+async fn attack(url: &str, app: &Port, more: &[&str]) -> Ran {
+    let typed = Typed {
+        program: Path::new(env!("CARGO_BIN_EXE_sidegate-under-test")),
+        url,
+        app: Some(app.address()),
+        token: None,
+        more: &[&["--host", HOST], more].concat(),
+    };
+    typed.run().await
 }
 
-fn nothing_got_through(ran: &Output) {
-    let report: Value = serde_json::from_slice(&ran.stdout).unwrap_or_default();
-    let errors = String::from_utf8_lossy(&ran.stderr);
-    assert_eq!(report["findings"], json!([]), "{errors}");
-    assert_eq!(report["not_judged"], json!([]));
-    assert_eq!(ran.status.code(), Some(0), "{errors}");
+fn nothing_got_through(ran: &Ran) {
+    let report = ran.report();
+    assert_eq!(report["findings"], json!([]), "{ran:?}");
+    assert_eq!(report["not_judged"], json!([]), "{ran:?}");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_proxy_survives_proxy_attack() {
-    let (app, folder) = (Port::free(), tempfile::tempdir().unwrap());
+    let app = Port::free();
     let scene = Scene::before(App::ok().await, app.address(), "timeout: 5s").await;
     let url = format!("http://{}", scene.proxy);
-    nothing_got_through(&attack(url, &app, folder.path(), &[]).await);
+    nothing_got_through(&attack(&url, &app, &[]).await);
 }
 
 /// A certificate for `books.example` that vouches for itself, and what the proxy is told of it.
@@ -69,10 +67,9 @@ async fn our_proxy_survives_proxy_attack_inside_tls() {
     let url = format!("https://{}", scene.proxy);
     let authority = folder.path().join("tls.crt");
     let believed = ["--ca-file", authority.to_str().unwrap()];
-    nothing_got_through(&attack(url.clone(), &app, folder.path(), &believed).await);
+    nothing_got_through(&attack(&url, &app, &believed).await);
 
-    let refused = attack(url, &app, folder.path(), &[]).await;
-    let errors = String::from_utf8_lossy(&refused.stderr);
-    assert_eq!(refused.status.code(), Some(7), "{errors}");
-    assert!(errors.contains("--ca-file"), "{errors}");
+    let refused = attack(&url, &app, &[]).await;
+    assert_eq!(refused.code, Some(7), "{refused:?}");
+    assert!(refused.said.contains("--ca-file"), "{refused:?}");
 }
