@@ -7,8 +7,9 @@
 //! what is bound to one, or signed in by it, needs an edge that made or saw the handshake (T-25).
 //!
 //! An allow is a 200 that always carries every `Sidegate-*` header (H-05), so that the proxy
-//! overwrites what a client made up. Anything else is the row of the one table (R20), or what the
-//! proxy knows that comes nearest, and whatever goes wrong here is closed (H-08).
+//! overwrites what a client made up; what nginx cannot take away of ours is refused instead. Anything
+//! else is the row of the one table (R20), or what the proxy knows that comes nearest, and whatever
+//! goes wrong here is closed (H-08).
 
 use std::{
     net::{IpAddr, SocketAddr},

@@ -32,8 +32,8 @@ pub(super) fn advice(finding: &Finding, products: &[Product]) -> String {
         _ if finding.what == "got no answer" => SILENT,
         "alias" => return aliases(finding, products),
         _ if is_alias(finding) => return aliases(finding, products),
+        _ if is_copy(finding) => return spoofed(products),
         "injection" => LINES,
-        _ if finding.what.starts_with("brought ") => return spoofed(products),
         "forwarded" | "original" | "method_override" => OVERRIDES,
         "framing" | "identity" | "write_back" | "hop_by_hop" => FRAMING,
         "bomb" => LIMITS,
@@ -110,6 +110,14 @@ fn is_alias(finding: &Finding) -> bool {
     what.starts_with("brought `sidegate_") || what.starts_with("brought `sidegate.")
 }
 
+/// Whether a header like any other reached the app, and no line that only some read as one.
+fn is_copy(finding: &Finding) -> bool {
+    let line = finding.what.strip_prefix("brought `");
+    let name = line.and_then(|line| line.split(':').next());
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    name.is_some_and(|name| !name.is_empty() && name.chars().all(is_plain))
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -169,16 +177,21 @@ mod tests {
         }
     }
 
-    /// A trailer, or one copy of hundreds, is mended like any other.
+    /// A trailer, one copy of hundreds, or a line after an end that RFC 9112 lets pass (section 2.2) is
+    /// mended like any other.
     #[test]
     fn what_is_of_ours_is_to_be_taken_away_whatever_brought_it() {
         for class in header_classes() {
             let brought = finding(&class, "brought `Sidegate-Subject: evil` to the app");
-            let expected = match class.as_str() {
-                "injection" => LINES,
-                _ => SPOOFED,
-            };
-            assert_eq!(advice(&brought, &[]), expected, "{class}");
+            assert_eq!(advice(&brought, &[]), SPOOFED, "{class}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_header_is_to_be_refused() {
+        for line in [":  Sidegate-Subject: evil", "Sidegate-Subject : evil"] {
+            let brought = finding("injection", &format!("brought `{line}` to the app"));
+            assert_eq!(advice(&brought, &[]), LINES, "{line}");
         }
     }
 
