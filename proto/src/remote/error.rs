@@ -98,8 +98,10 @@ fn word(text: &str, known: &[&'static str]) -> &'static str {
 }
 
 fn unavailable(status: &Status) -> SessionError {
-    SessionError::Store(StoreError::Unavailable(format!(
-        "the decision point answered {:?}",
-        status.code()
-    )))
+    let why = match status.code() {
+        // What this process asks for was not there yet.
+        Code::Unimplemented => "the decision point is of an older version: upgrade it".to_owned(),
+        code => format!("the decision point answered {code:?}"),
+    };
+    SessionError::Store(StoreError::Unavailable(why))
 }

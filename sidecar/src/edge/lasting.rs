@@ -92,25 +92,39 @@ impl<D: DecisionPoint> Lasted<D> {
         Box::pin(async move {
             let decision_id = self.decision_id.clone();
             sleep(first).await;
-            let why = self.ended().await;
-            tracing::info!(decision_id, %why, "what was open was ended");
-            why
+            match self.unknown().await {
+                None => {
+                    let why = Ended::Session;
+                    tracing::info!(decision_id, %why, "what was open was ended");
+                    why
+                }
+                Some(cause) => {
+                    let why = Ended::Unknown;
+                    tracing::warn!(decision_id, %why, cause, "what was open was ended");
+                    why
+                }
+            }
         })
     }
 
-    async fn ended(mut self) -> Ended {
+    /// Asks until the session has ended, or nobody could tell for too long, and why.
+    async fn unknown(mut self) -> Option<String> {
         let Rhythm { interval, grace } = self.rhythm;
         let mut told = Instant::now();
         loop {
             let asked = self.point.continue_call(&self.caller, &self.call);
             match timeout(interval, asked).await {
                 Ok(Ok(next)) => (self.call, told) = (next, Instant::now()),
-                Ok(Err(SessionError::Store(_) | SessionError::Random(_))) | Err(_) => {
-                    if told.elapsed() >= grace {
-                        return Ended::Unknown;
-                    }
+                Ok(Err(error @ (SessionError::Store(_) | SessionError::Random(_))))
+                    if told.elapsed() >= grace =>
+                {
+                    return Some(error.to_string());
                 }
-                Ok(Err(_)) => return Ended::Session,
+                Err(_) if told.elapsed() >= grace => {
+                    return Some("the decision point does not answer in time".to_owned());
+                }
+                Ok(Err(SessionError::Store(_) | SessionError::Random(_))) | Err(_) => {}
+                Ok(Err(_)) => return None,
             }
             sleep(interval).await;
         }
