@@ -68,11 +68,9 @@ impl Engine {
                 claim: claim.clone(),
             });
         }
-        if let Some(scope) = identity.scopes.iter().find(|scope| !is_scope(scope)) {
-            let problem = format!(
-                "`{}` is no scope (RFC 6749 section 3.3)",
-                scope.escape_debug()
-            );
+        if let Some(at) = identity.scopes.iter().position(|scope| !is_scope(scope)) {
+            // Which, and not what it is: the app's content is in no log.
+            let problem = format!("number {} is no scope (RFC 6749 section 3.3)", at + 1);
             return Err(SessionError::Invalid {
                 field: "sign_in.scopes",
                 problem,

@@ -25,13 +25,16 @@ use proto::envoy::service::ext_proc::v3::{
 use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap};
 
 use super::{EnvoyError, metadata};
-use crate::edge::{
-    deadline::{DEFAULT_MAX, Deadline},
-    http::{
-        grpc,
-        write_back::{self, WriteError, Written},
+use crate::{
+    edge::{
+        deadline::{DEFAULT_MAX, Deadline},
+        http::{
+            grpc,
+            write_back::{self, WriteError, Written},
+        },
+        lasting::{Lasted, Rhythm, Watch},
     },
-    lasting::{Lasted, Rhythm, Watch},
+    telemetry::decision::Clean,
 };
 
 mod message;
@@ -195,7 +198,7 @@ impl<D: DecisionPoint> Shared<D> {
 fn not_written(issued: &Issued, error: &WriteError) {
     tracing::warn!(
         decision_id = issued.decision_id,
-        %error,
+        error = %Clean(error),
         "the app's change of the session was refused, and its answer withheld"
     );
 }

@@ -13,7 +13,7 @@ use auth_core::{
     decision_point::{
         ClearScope, DecisionPoint, SessionChange, SessionError, SessionWrite, SetSession, SignIn,
     },
-    principal::Principal,
+    principal::{Principal, PrincipalError},
     session::{Identity, JsonObject},
     wire_update::WireUpdate,
 };
@@ -146,11 +146,20 @@ fn json<T: serde::de::DeserializeOwned>(value: &[u8]) -> Result<T, String> {
             .map_err(|_| "it is neither a JSON object nor one in base64url".to_owned())?;
         &decoded
     };
-    // Where it is wrong, and not what stands there.
     serde_json::from_slice(text).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => error.to_string(),
+        serde_json::error::Category::Data => without_value(&error),
         _ => format!("it is no JSON, at column {}", error.column()),
     })
+}
+
+/// Where it is wrong, and not what stands there: serde shows a value that is of another type than
+/// it expects.
+fn without_value(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(", expected ") {
+        Some((found, expected)) if found.starts_with("invalid ") => format!("expected {expected}"),
+        _ => text,
+    }
 }
 
 /// A sign-in as the header has it.
@@ -184,7 +193,10 @@ fn sign_in(value: &[u8], now: Timestamp) -> Result<SignIn, String> {
     let header: SignInHeader = json(value)?;
     let principal = |field: &str, text: &str| {
         let parsed: Result<Principal, _> = text.parse();
-        parsed.map_err(|error| format!("`{field}`: {error}"))
+        parsed.map_err(|error| match error {
+            PrincipalError::Namespace(_) => format!("`{field}`: no namespace stands before `/`"),
+            other => format!("`{field}`: {other}"),
+        })
     };
     let actor = header.actor.as_deref();
     Ok(SignIn {

@@ -13,12 +13,15 @@ use super::{
     Proxy, headers,
     trailing::{Trailing, Writing},
 };
-use crate::edge::{
-    http::{
-        grpc, identity, problem,
-        write_back::{self, Answered, CLEAR_SITE_DATA, FORGET, WriteError, Written},
+use crate::{
+    edge::{
+        http::{
+            grpc, identity, problem,
+            write_back::{self, Answered, CLEAR_SITE_DATA, FORGET, WriteError, Written},
+        },
+        lasting::{Lasted, Lasting},
     },
-    lasting::{Lasted, Lasting},
+    telemetry::decision::Clean,
 };
 
 /// A bearer token that the client shall present from now on.
@@ -156,7 +159,7 @@ impl Refused {
         tracing::warn!(
             decision_id,
             operation,
-            error = %self,
+            error = %Clean(self),
             "the app's change of the session was refused, and its answer withheld"
         );
     }

@@ -106,8 +106,25 @@ fn what_cannot_be_read_is_refused_with_its_place_and_without_its_value() {
             r#"{"subject":"u","subject":"v"}"#,
             "duplicate field `subject`",
         ),
+        (SET, r#"{"subject":["secret"]}"#, "expected a string"),
+        (SET, r#"{"subject":"SECRET/u1"}"#, "`subject`"),
+        (SET, r#"{"subject":"secret, expected/u1"}"#, "`subject`"),
+        (
+            SET,
+            r#"{"subject":"u","claims":"secret"}"#,
+            "expected a map",
+        ),
+        (
+            SET,
+            r#"{"subject":"u","claims":"secret, expected secret"}"#,
+            "expected a map",
+        ),
+        (SET, r#"{"subject":"u","ttl":"secret"}"#, "expected u64"),
+        (SET, r#"{"subject":"u","ttl":-71077345}"#, "expected u64"),
         (SET, "not base64!", "base64url"),
         (PATCH, "[1]", "base64url"),
+        // "secret", in base64url.
+        (PATCH, "InNlY3JldCI", "expected a map"),
         (CLEAR, "", "`this`"),
         (CLEAR, "everything", "`this`"),
     ] {
@@ -117,6 +134,8 @@ fn what_cannot_be_read_is_refused_with_its_place_and_without_its_value() {
             text.contains(expected) && text.contains(name.as_str()),
             "{text}"
         );
+        let is_told = text.to_lowercase().contains("secret") || text.contains("71077345");
+        assert!(!is_told, "{text}");
     }
 }
 
