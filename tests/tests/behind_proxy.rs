@@ -7,6 +7,8 @@
     reason = "in a test a panic is the report"
 )]
 
+#[path = "behind_proxy/assertion.rs"]
+mod assertion;
 #[path = "behind_proxy/attack.rs"]
 mod attack;
 #[path = "behind_proxy/browser.rs"]

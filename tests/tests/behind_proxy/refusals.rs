@@ -77,20 +77,6 @@ async fn two_hosts_or_none_are_refused() {
     }
 }
 
-#[tokio::test]
-async fn the_app_verifies_who_calls_by_a_signed_statement() {
-    let scene = Scene::with("assertion: { audience: books }").await;
-    let (keys, reached) = scene.ask("GET", "/.well-known/jwks.json", &[]).await;
-    assert_eq!((keys.status, reached.len()), (200, 0));
-    assert_eq!(keys.json()["keys"][0]["crv"], "Ed25519");
-    let (_, reached) = scene
-        .ask("GET", "/public/x", &[("Sidegate-Assertion", "forged")])
-        .await;
-    let assertions = reached[0].headers.all("sidegate-assertion");
-    assert_eq!(assertions.len(), 1);
-    assert_eq!(assertions[0].split('.').count(), 3, "{assertions:?}");
-}
-
 /// T-25: who the client is, only its handshake could tell, and an app behind us is told of none.
 #[tokio::test]
 async fn t25_no_header_is_a_certificate() {

@@ -19,6 +19,7 @@ listen:
   admin: unix:./admin.sock
   proxy: { address: "127.0.0.1:0", upstream: "http://UPSTREAM", caller: edge, MORE }
 store: { memory: {} }
+keys: KEYS
 callers:
   edge: { uid: 4711, may: [ authorize, session.self, peer.assert ], sign_in: [ local ], claims: [ role ] }
   another: { token_file: ./another.token, may: [ authorize, session.self ], sign_in: [ local ] }
@@ -44,6 +45,7 @@ operations:
   public: { session: optional, http: [ "GET /public/**", "HEAD /public/**", "POST /public/**" ] }
   admin: { require: is_admin, http: "GET /admin/**" }
   open: { session: none, http: GET /open }
+  items: { session: none, cors: { origins: [ "https://web.example" ], credentials: true, expose: [ x-total ] }, http: GET /items }
   buy: { session: none, grpc: shop.Books/Buy }
   note: { session: none, require: is_short, data: { note: { type: string } }, http: POST /note }
   order: { session: none, require: is_few, data: { count: { type: int }, gift: { type: bool } }, http: POST /order }
@@ -95,7 +97,7 @@ impl Scene {
         let app = App::start(|_| ok()).await;
         let upstream = app.address();
         let set = |sidecar: SidecarBuilder| sidecar.rhythm(rhythm);
-        Self::built(app, upstream, ["timeout: 60s", ""], set).await
+        Self::built(app, upstream, ["timeout: 60s", "", "{}"], set).await
     }
 
     /// The same, with these sessions and keys, and these further keys of the proxy.
@@ -103,33 +105,39 @@ impl Scene {
         let app = App::start(|_| ok()).await;
         let upstream = app.address();
         let set = |sidecar: SidecarBuilder| sidecar.store(store);
-        Self::built(app, upstream, [more, ""], set).await
+        Self::built(app, upstream, [more, "", "{}"], set).await
     }
 
     /// The same, whose time is that of this clock.
     pub(crate) async fn at(clock: Arc<ManualClock>) -> Self {
+        Self::keyed(clock, "timeout: 60s", "{}").await
+    }
+
+    /// The same, with these further keys of the proxy, and these keys to sign with.
+    pub(crate) async fn keyed(clock: Arc<ManualClock>, more: &str, keys: &str) -> Self {
         let app = App::start(|_| ok()).await;
         let upstream = app.address();
         let set = |sidecar: SidecarBuilder| sidecar.clock(clock);
-        Self::built(app, upstream, ["timeout: 60s", ""], set).await
+        Self::built(app, upstream, [more, "", keys], set).await
     }
 
     /// The same, with these further keys of the cookie, after a comma.
     pub(crate) async fn of(app: App, upstream: SocketAddr, more: &str, cookie: &str) -> Self {
-        Self::built(app, upstream, [more, cookie], |sidecar| sidecar).await
+        Self::built(app, upstream, [more, cookie, "{}"], |sidecar| sidecar).await
     }
 
     async fn built(
         app: App,
         upstream: SocketAddr,
-        [more, cookie]: [&str; 2],
+        [more, cookie, keys]: [&str; 3],
         set: impl FnOnce(SidecarBuilder) -> SidecarBuilder,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let policy = POLICY
             .replace("UPSTREAM", &upstream.to_string())
             .replace("MORE", more)
-            .replace("COOKIE", cookie);
+            .replace("COOKIE", cookie)
+            .replace("KEYS", keys);
         let path = folder.path().join("sidegate.yaml");
         std::fs::write(&path, policy).unwrap();
         for (name, token) in TOKENS {
