@@ -15,6 +15,8 @@ mod apps;
 mod attacked;
 #[path = "behind_dialects/cookies.rs"]
 mod cookies;
+#[path = "behind_dialects/cors.rs"]
+mod cors;
 #[path = "behind_dialects/data.rs"]
 mod data;
 #[path = "behind_dialects/grpc.rs"]

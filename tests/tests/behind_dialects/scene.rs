@@ -63,8 +63,14 @@ operations:
   me: { http: [ GET /me, POST /me ] }
   public: { session: optional, http: [ "GET /public/**", "HEAD /public/**", "POST /public/**" ] }
   none: { session: none, http: GET /none }
+  items: { session: optional, cors: CORS, http: [ GET /items, POST /items ] }
+  own_items: { cors: CORS, http: [ GET /items/own, POST /items/own ] }
+  enter: { session: optional, writes: sign_in, cors: CORS, http: POST /items/enter }
   admin: { require: is_admin, http: "GET /admin/**" }
 "#;
+
+/// Which pages of other origins may call, and with what.
+const CORS: &str = r#"{ origins: [ "https://web.example" ], credentials: true, headers: [ x-own ], expose: [ x-total ], max_age: 10m }"#;
 
 /// Operations of an app that speaks gRPC.
 const GRPC: &str = r#"
@@ -292,6 +298,7 @@ pub(crate) fn folder(proxy: Proxy, setup: &Setup, port: u16, app: SocketAddr) ->
     };
     let policy = POLICY
         .replace("EDGE", &format!("{edge}{own}"))
+        .replace("CORS", CORS)
         .replace("checks:\n", &format!("checks:{checks}"));
     let policy = format!("{policy}{grpc}{bodies}");
     std::fs::write(folder.path().join("sidegate.yaml"), policy).unwrap();

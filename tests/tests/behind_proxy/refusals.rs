@@ -1,6 +1,6 @@
 //! How a refusal reads, and what is never asked about.
 
-use harness::raw;
+use harness::{raw, recorder::Reply};
 
 use crate::scene::Scene;
 
@@ -88,5 +88,39 @@ async fn t25_no_header_is_a_certificate() {
         assert_eq!(answer.status, 200, "{header:?}");
         assert_eq!(reached[0].header("sidegate-subject"), Some(""));
         assert!(!reached[0].mentions("spiffe://"), "{reached:?}");
+    }
+}
+
+/// Where the policy says which pages of other origins may read, no app says more.
+#[tokio::test]
+async fn c06_an_app_admits_no_origin_that_the_policy_does_not_list() {
+    let scene = Scene::start().await;
+    scene.app.answer(|request| {
+        let origin = request.header("origin").unwrap_or("*");
+        Reply::status(200)
+            .header("Access-Control-Allow-Origin", origin)
+            .header("Access-Control-Allow-Credentials", "true")
+            .header("Access-Control-Expose-Headers", "x-secret")
+    });
+    let (evil, listed) = ("https://evil.example", "https://web.example");
+    for (target, origin, admitted, exposed) in [
+        ("/items", evil, None, None),
+        ("/items", listed, Some(listed), Some("x-total")),
+        ("/open", evil, Some(evil), Some("x-secret")),
+    ] {
+        let (answer, reached) = scene.ask("GET", target, &[("Origin", origin)]).await;
+        assert_eq!(
+            (answer.status, reached.len()),
+            (200, 1),
+            "{target} {origin}"
+        );
+        let told = |name| answer.header(name);
+        let credentials = admitted.map(|_| "true");
+        let seen = (
+            told("access-control-allow-origin"),
+            told("access-control-allow-credentials"),
+            told("access-control-expose-headers"),
+        );
+        assert_eq!(seen, (admitted, credentials, exposed), "{target} {origin}");
     }
 }

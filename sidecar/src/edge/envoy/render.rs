@@ -81,20 +81,31 @@ pub(super) fn allowed(answer: &Answer, remove: Remove) -> Option<CheckResponse> 
     })
 }
 
-/// What the policy puts on every answer of the operation, in place of the app's own.
+/// What the policy puts on every answer of the operation, in place of the app's own. An allow cannot
+/// take a header of the app's away: one that no origin may read by is left without a value.
 fn of_policy(answer: &Answer) -> impl Iterator<Item = HeaderValueOption> {
     let mut headers = HeaderMap::new();
     problem::add_headers(answer, &mut headers);
-    let written: Vec<_> = headers
+    let with = |action: HeaderAppendAction, name, value| HeaderValueOption {
+        append_action: action.into(),
+        ..option(name, value)
+    };
+    let mut written: Vec<_> = headers
         .iter()
         .map(|(name, value)| match *name == header::VARY {
             true => option(name, value),
-            false => HeaderValueOption {
-                append_action: HeaderAppendAction::Overwrite.into(),
-                ..option(name, value)
-            },
+            false => with(HeaderAppendAction::Overwrite, name, value),
         })
         .collect();
+    if problem::names_origins(answer) {
+        let (action, empty) = (
+            HeaderAppendAction::OverwriteIfPresent,
+            HeaderValue::from_static(""),
+        );
+        let unsaid = problem::CROSS_ORIGIN.iter();
+        let unsaid = unsaid.filter(|name| !headers.contains_key(*name));
+        written.extend(unsaid.map(|name| with(action, name, &empty)));
+    }
     written.into_iter()
 }
 

@@ -14,6 +14,14 @@ pub const RETRY_AFTER: u64 = 10;
 /// `Cache-Control` of a response that sets a cookie.
 pub const PRIVATE: &str = "private, no-store";
 
+/// What of a response says which pages of other origins may read it. Where the policy says that, no
+/// app says more.
+pub const CROSS_ORIGIN: [HeaderName; 3] = [
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_EXPOSE_HEADERS,
+];
+
 /// An answer that is no allow, without its updates.
 #[must_use]
 pub fn denied<B: From<String>>(answer: &Answer) -> Response<B> {
@@ -48,8 +56,13 @@ pub fn preflight<B: From<String>>(answer: &Answer) -> Response<B> {
 }
 
 /// Adds what the policy puts on every answer of the operation. What the app says of the same is
-/// overwritten: the policy names the origins.
+/// overwritten, and taken away from an origin that the policy does not name.
 pub fn add_headers(answer: &Answer, headers: &mut HeaderMap) {
+    if names_origins(answer) {
+        for name in CROSS_ORIGIN {
+            headers.remove(name);
+        }
+    }
     for (name, value) in &answer.response_headers {
         let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
         else {
@@ -61,6 +74,12 @@ pub fn add_headers(answer: &Answer, headers: &mut HeaderMap) {
             headers.insert(name, value);
         }
     }
+}
+
+/// Whether the policy says which pages of other origins may read the answer.
+#[must_use]
+pub fn names_origins(answer: &Answer) -> bool {
+    !answer.response_headers.is_empty()
 }
 
 /// A request that was not asked about, for this reason in words.
