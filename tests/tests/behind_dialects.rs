@@ -27,6 +27,8 @@ mod hostile;
 mod identity;
 #[path = "behind_dialects/messages.rs"]
 mod messages;
+#[path = "behind_dialects/order.rs"]
+mod order;
 #[path = "behind_dialects/refusals.rs"]
 mod refusals;
 #[path = "behind_dialects/scene.rs"]
