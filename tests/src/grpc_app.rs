@@ -35,7 +35,7 @@ pub struct Plan {
     /// The header and its value.
     pub change: Option<(&'static str, &'static str)>,
     /// The handle that it echoes; `None` is that of the call.
-    pub echo: Option<&'static str>,
+    pub echo: Option<String>,
 }
 
 fn fields(plan: &Plan, issued: &str) -> HeaderMap {
@@ -43,7 +43,7 @@ fn fields(plan: &Plan, issued: &str) -> HeaderMap {
     fields.insert("x-own", "1".parse().unwrap());
     if let Some((name, value)) = plan.change {
         fields.insert(name, value.parse().unwrap());
-        let echo = plan.echo.unwrap_or(issued);
+        let echo = plan.echo.as_deref().unwrap_or(issued);
         fields.insert("sidegate-call", echo.parse().unwrap());
     }
     fields

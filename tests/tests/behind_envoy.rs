@@ -16,6 +16,8 @@ mod certificates;
 mod closed;
 #[path = "behind_envoy/ended.rs"]
 mod ended;
+#[path = "behind_envoy/forged.rs"]
+mod forged;
 #[path = "behind_envoy/grpc.rs"]
 mod grpc;
 #[path = "behind_envoy/hostile.rs"]

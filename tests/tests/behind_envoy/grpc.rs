@@ -88,7 +88,7 @@ async fn r26_a_change_of_a_grpc_app_that_cannot_be_made_is_the_status_of_the_cal
         ("too early", Where::Header, None),
     ] {
         app.plan(at, "0", Some(SIGN_IN));
-        app.plan.lock().unwrap().echo = echo;
+        app.plan.lock().unwrap().echo = echo.map(str::to_owned);
         let seen = call(&scene, "Users/Login", &[]).await;
         assert_eq!((seen.status(), cookie(&seen)), ("14", None), "{what}");
     }

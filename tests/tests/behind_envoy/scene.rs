@@ -10,6 +10,7 @@ use harness::{
     raw,
     real::{
         envoy,
+        ports::Port,
         server::{Place, Server},
     },
     recorder::{App, Reply, Request},
@@ -82,6 +83,8 @@ pub(crate) struct Setup {
     pub(crate) tls: bool,
     /// Whether it is believed about those.
     pub(crate) asserts_peers: bool,
+    /// Whether it asks at an address where nobody is.
+    pub(crate) asks_nobody: bool,
     /// What the route is said to be, as context extensions.
     pub(crate) extensions: Option<&'static str>,
     /// Where the app is that speaks gRPC, if it does.
@@ -98,6 +101,7 @@ impl Default for Setup {
             writes: false,
             tls: false,
             asserts_peers: false,
+            asks_nobody: false,
             extensions: None,
             grpc: None,
         }
@@ -112,6 +116,7 @@ pub(crate) struct Scene {
     pub(crate) authority: Option<Authority>,
     stop: Option<oneshot::Sender<()>>,
     running: Option<JoinHandle<()>>,
+    _nobody: Port,
     _folder: TempDir,
 }
 
@@ -150,8 +155,11 @@ impl Scene {
         });
         let upstream = setup.grpc.unwrap_or(app.address());
         let certificates = folder.path().display().to_string();
+        let nobody = Port::free();
         let configuration = |place: &Place| {
-            bootstrap(setup, place.http(), upstream, asks).replace("FOLDER", &certificates)
+            bootstrap(setup, place.http(), upstream, asks)
+                .replace("FOLDER", &certificates)
+                .replace("NOBODY_PORT", &nobody.number().to_string())
         };
         let envoy = envoy::start("ext_authz behind Envoy", configuration).await?;
         Some(Self {
@@ -160,6 +168,7 @@ impl Scene {
             authority,
             stop: Some(stop),
             running: Some(running),
+            _nobody: nobody,
             _folder: folder,
         })
     }
@@ -237,7 +246,12 @@ fn bootstrap(setup: Setup, port: u16, app: SocketAddr, sidecar: SocketAddr) -> S
         NAMED.replace("EXTENSIONS", extensions)
     });
     let tls = if setup.tls { TLS } else { "" };
+    let asked = match setup.asks_nobody {
+        true => "nobody",
+        false => "sidecar",
+    };
     BOOTSTRAP
+        .replace("ASKED", asked)
         .replace("TLS", tls)
         .replace("GRPC", setup.grpc.map_or("", |_| GRPC))
         .replace("STRIP", strip)
@@ -323,7 +337,7 @@ static_resources:
               failure_mode_allow: FAILS_OPEN
               validate_mutations: true
               status_on_error: { code: ServiceUnavailable }
-              grpc_service: { timeout: 5s, envoy_grpc: { cluster_name: sidecar } }
+              grpc_service: { timeout: 5s, envoy_grpc: { cluster_name: ASKED } }
           - name: envoy.filters.http.router
             typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }
       TLS
@@ -341,4 +355,12 @@ static_resources:
     load_assignment:
       cluster_name: sidecar
       endpoints: [ { lb_endpoints: [ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: SIDECAR_PORT } } } } ] } ]
+  - name: nobody
+    typed_extension_protocol_options:
+      envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+        "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+        explicit_http_config: { http2_protocol_options: {} }
+    load_assignment:
+      cluster_name: nobody
+      endpoints: [ { lb_endpoints: [ { endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: NOBODY_PORT } } } } ] } ]
 "#;

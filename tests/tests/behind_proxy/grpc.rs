@@ -145,7 +145,7 @@ async fn r26_a_change_of_a_grpc_app_that_cannot_be_made_is_the_status_of_the_cal
         ("too early", Where::Header, "Login", SIGN_IN, None),
     ] {
         calls.plan(at, "0", Some(change));
-        calls.app.plan.lock().unwrap().echo = echo;
+        calls.app.plan.lock().unwrap().echo = echo.map(str::to_owned);
         let seen = calls.call(method, credential).await;
         assert_eq!(
             (seen.status(), seen.token()),
