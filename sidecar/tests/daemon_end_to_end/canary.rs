@@ -11,10 +11,14 @@ use rusqlite::Connection;
 
 use crate::{daemon::Daemon, harness::get, shop};
 
+mod app;
+mod behind_envoy;
+mod behind_proxy;
 mod elsewhere;
 mod scan;
 mod traffic;
 
+use app::App;
 use scan::{Net, Secret, find};
 use traffic::{SUBJECT, Secrets, Traffic};
 
@@ -27,10 +31,11 @@ struct Heap {
 /// Runs all of the traffic with logs like these, and answers where it left traces and what of it
 /// was secret.
 async fn traces(telemetry: &str) -> (Vec<Heap>, Secrets) {
-    let folder = shop::folder(telemetry, "{}");
+    let app = App::start().await;
+    let folder = shop::folder_before(app.address, telemetry);
     let daemon = Daemon::start(folder.path()).await;
     let mut traffic = Traffic::new(&daemon).await;
-    traffic.run().await;
+    traffic.run(app).await;
     let (seen, mut secrets) = (traffic.seen, traffic.secrets);
     secrets.keys = vec![files(&folder.path().join("data/keys"))];
     assert_eq!(seen.methods, methods(), "each method was asked");
@@ -102,8 +107,13 @@ fn leaks(heaps: &[Heap], net: &Net<'_>) -> Vec<String> {
 }
 
 /// What is no secret, and where it must be found, or the heaps are not what they seem.
-const MARKED: [(&str, &str); 12] = [
+const MARKED: [(&str, &str); 17] = [
     ("logs", SUBJECT),
+    ("logs", "no answer of the app"),
+    ("logs", "the proxy refused"),
+    ("logs", "Envoy's request was refused"),
+    ("logs", "`sidegate-session-set`: "),
+    ("logs", "`sidegate-session-patch`: "),
     ("logs", "reindex"),
     ("logs", "marked-reason"),
     ("metrics", "requirement_failed"),

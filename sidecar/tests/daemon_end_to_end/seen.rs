@@ -65,16 +65,38 @@ impl Seen {
         let request = format!(
             "{head}\r\nhost: localhost\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
         );
+        let answer = self.bytes(address, request.as_bytes()).await;
+        // What is refused before all of it was read may be reset before its answer is.
+        let status = answer.split(' ').nth(1).unwrap_or("0").parse().unwrap();
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status, body.to_owned())
+    }
+
+    /// Sends these bytes and gives what comes back, up to the end. Keeps what is an error.
+    pub(crate) async fn bytes(&mut self, address: &str, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-        if status >= 400 {
+        stream.write_all(request).await.unwrap();
+        self.rest(stream).await
+    }
+
+    /// The same of a client that breaks off.
+    pub(crate) async fn broken_off(&mut self, address: &str, request: &[u8]) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request).await.unwrap();
+        let _ = stream.shutdown().await;
+        self.rest(stream).await
+    }
+
+    async fn rest(&mut self, mut stream: TcpStream) -> String {
+        let mut answer = Vec::new();
+        // Whoever refuses to read on may close before all of it was read.
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8(answer).unwrap();
+        let status = answer.split(' ').nth(1).and_then(|it| it.parse().ok());
+        if status.is_some_and(|status: u16| status >= 400) {
             self.errors.extend(answer.as_bytes());
         }
-        let body = answer.split_once("\r\n\r\n").unwrap().1.to_owned();
-        (status, body)
+        answer
     }
 
     /// Asks a method over JSON: as nobody known, and as the caller of this token.

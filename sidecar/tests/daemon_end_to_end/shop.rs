@@ -1,6 +1,9 @@
 //! The shop that the tests run: its policy with every strategy, its secrets, and calls to it.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    net::SocketAddr,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -18,8 +21,8 @@ pub(crate) const CLERK_TOKEN: &str = "SECRETclerkcaller0123456789abcdef012";
 pub(crate) const SERVICE_TOKEN: &str = "SECRETservicetoken0123456789abcdef01";
 pub(crate) const ISSUER_SECRET: &str = "SECRETissuerkey9f1c77e2b04d4a6f8b35d2c16e08a7f4";
 
-/// The policy, with these logs and this store.
-pub(crate) fn policy(telemetry: &str, sessions: &str) -> String {
+/// The policy, with these logs and sessions, and these listeners beside those of services.
+fn policy(telemetry: &str, sessions: &str, listeners: &str) -> String {
     let uid = listener::own_uid();
     format!(
         r#"
@@ -29,7 +32,7 @@ listen:
   admin: "unix:./admin.sock"
   telemetry: 127.0.0.1:0
   forward_auth: {{ address: "127.0.0.1:0", trusted_proxies: [ 127.0.0.1 ], caller: shop, without_body: [ search ] }}
-store: {{ embedded: {{ path: ./data }} }}
+{listeners}store: {{ embedded: {{ path: ./data }} }}
 telemetry: {telemetry}
 sessions: {sessions}
 callers:
@@ -60,6 +63,20 @@ operations:
 
 /// A folder with the policy and the files that it speaks of.
 pub(crate) fn folder(telemetry: &str, sessions: &str) -> TempDir {
+    folder_with(telemetry, sessions, "")
+}
+
+/// The same, in front of an app: with our reverse proxy, and behind Envoy.
+pub(crate) fn folder_before(app: SocketAddr, telemetry: &str) -> TempDir {
+    let listeners = format!(
+        "  proxy: {{ address: \"127.0.0.1:0\", upstream: \"http://{app}\", caller: shop, \
+         timeout: 2s, assertion: {{ audience: books }} }}\n\
+         \x20 envoy: {{ address: \"127.0.0.1:0\", caller: shop }}\n"
+    );
+    folder_with(telemetry, "{}", &listeners)
+}
+
+fn folder_with(telemetry: &str, sessions: &str, listeners: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in [
         ("shop.token", SHOP_TOKEN),
@@ -72,7 +89,7 @@ pub(crate) fn folder(telemetry: &str, sessions: &str) -> TempDir {
     let key = folder.path().join("issuer.key");
     secret(&key, "");
     std::fs::write(key, ISSUER_SECRET).unwrap();
-    let text = policy(telemetry, sessions);
+    let text = policy(telemetry, sessions, listeners);
     std::fs::write(folder.path().join("sidegate.yaml"), text).unwrap();
     folder
 }

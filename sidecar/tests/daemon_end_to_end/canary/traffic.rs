@@ -11,6 +11,7 @@ use proto::{
 use serde_json::json;
 use tonic::transport::Channel;
 
+use super::app::App;
 use crate::{
     daemon::Daemon,
     seen::{Seen, token_in},
@@ -25,11 +26,11 @@ pub(super) const SUBJECT: &str = "marked-subject";
 /// What is sent as data, as a request header, and as a word of a query.
 pub(super) const DATA: &str = "SECRETvalueofdata";
 pub(super) const HEADER: &str = "SECRETvalueofheader";
-const QUERY: &str = "SECRETvalueofquery";
+pub(super) const QUERY: &str = "SECRETvalueofquery";
 const PASSWORD: &str = "SECRETpassword";
 
 /// Credentials that nobody issued, of every kind and malformed in every way.
-const FORGED: [&str; 6] = [
+pub(super) const FORGED: [&str; 6] = [
     "sg1_SECRETtokenAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGx",
     "sg1_SECRETshort",
     "sgk_SECRETkeyAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGx",
@@ -37,6 +38,55 @@ const FORGED: [&str; 6] = [
     "SECRETtoken with spaces, and a comma",
     "SECRETtokenÿ\u{1b}[31m",
 ];
+
+/// Good credentials of each kind.
+pub(super) struct Presented<'a> {
+    pub(super) bearer: &'a str,
+    pub(super) cookie: &'a str,
+    pub(super) key: &'a str,
+}
+
+/// Changes of the session that an app may ask for and that are not made: the header, and what it
+/// says. Each holds what nobody but the app's client may know.
+pub(super) const REFUSED: [(&str, &str); 15] = [
+    ("sidegate-session-set", r#"{"subject":["SECRETcontent"]}"#),
+    ("sidegate-session-set", r#"{"subject":"SECRETcontent/u1"}"#),
+    (
+        "sidegate-session-set",
+        r#"{"subject":"u1","claims":"SECRETcontent"}"#,
+    ),
+    (
+        "sidegate-session-set",
+        r#"{"subject":"u1","claims":{"other":"SECRETcontent"}}"#,
+    ),
+    (
+        "sidegate-session-set",
+        r#"{"subject":"u1","scopes":["SECRETcontent and more"]}"#,
+    ),
+    (
+        "sidegate-session-set",
+        r#"{"subject":"u1","ttl":"SECRETcontent"}"#,
+    ),
+    (
+        "sidegate-session-set",
+        r#"{"subject":"idp/u1","attributes":{"theme":"SECRETcontent"}}"#,
+    ),
+    (
+        "sidegate-session-set",
+        r#"{"subject":"u1","auth_time":9000000000,"acr":"SECRETcontent"}"#,
+    ),
+    ("sidegate-session-set", r#"{"subject":"SECRETcontent"#),
+    ("sidegate-session-set", "SECRETcontent"),
+    // A text, in base64url, and something that is none.
+    ("sidegate-session-set", "IlNFQ1JFVGNvbnRlbnQi"),
+    ("sidegate-session-patch", "IlNFQ1JFVGNvbnRlbnQi"),
+    ("sidegate-session-patch", r#"["SECRETcontent"]"#),
+    ("sidegate-session-patch", r#"{"theme":SECRETcontent}"#),
+    ("sidegate-session-clear", "SECRETcontent"),
+];
+
+/// Echoes that are not the handle of the request.
+pub(super) const ECHOES: [&str; 3] = ["", "SECRETechoedhandle", "SECRETecho, SECRETecho"];
 
 /// All that was secret.
 #[derive(Default)]
@@ -64,6 +114,8 @@ impl Secrets {
             ("a password in a target", PASSWORD.to_owned()),
             ("data", DATA.to_owned()),
             ("a request header", HEADER.to_owned()),
+            ("what an app wrote", "SECRETcontent".to_owned()),
+            ("a handle that an app made up", ECHOES[1].to_owned()),
         ];
         texts.extend(FORGED.map(|token| ("a forged credential", token.to_owned())));
         Self {
@@ -76,7 +128,7 @@ impl Secrets {
         self.texts.push((name, text.to_owned()));
     }
 
-    fn add_jwt(&mut self, jwt: &str) {
+    pub(super) fn add_jwt(&mut self, jwt: &str) {
         for part in jwt.split('.').skip(1).filter(|part| !part.is_empty()) {
             self.add("a part of a JWT", part);
         }
@@ -109,8 +161,8 @@ impl<'a> Traffic<'a> {
         }
     }
 
-    /// All of it.
-    pub(super) async fn run(&mut self) {
+    /// All of it, with this app behind the edges.
+    pub(super) async fn run(&mut self, app: App) {
         let decisions = self.admin.clone();
         let request = admin::WatchDecisionsRequest {};
         let decisions = self.seen.ask(None, request, async |request| {
@@ -133,6 +185,13 @@ impl<'a> Traffic<'a> {
         self.with_jwts().await;
         self.over_json(&cookie_token, &key).await;
         self.by_proxy(&bearer_token, &cookie_token, &key).await;
+        let presented = Presented {
+            bearer: &bearer_token,
+            cookie: &cookie_token,
+            key: &key,
+        };
+        self.through_envoy(&presented).await;
+        self.through_proxy(app, &presented).await;
         self.ended(&bearer_token, &cookie_token, &key).await;
         for _ in 0..5 {
             let seen = decisions.message().await.unwrap();
