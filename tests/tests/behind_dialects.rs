@@ -19,6 +19,8 @@ mod cookies;
 mod cors;
 #[path = "behind_dialects/data.rs"]
 mod data;
+#[path = "behind_dialects/forged.rs"]
+mod forged;
 #[path = "behind_dialects/grpc.rs"]
 mod grpc;
 #[path = "behind_dialects/hostile.rs"]

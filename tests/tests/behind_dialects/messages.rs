@@ -11,7 +11,7 @@ use harness::{
 use crate::scene::{Scene, ok};
 
 /// What an app says to Sidegate, and what Sidegate says to apps.
-const OURS: [&str; 14] = [
+pub(crate) const OURS: [&str; 14] = [
     "Sidegate-Subject",
     "Sidegate-Session",
     "Sidegate-Operation",
