@@ -245,7 +245,7 @@ mod tests {
     fn verified(ring: &Keyring, token: &str) -> Option<Value> {
         let header = jsonwebtoken::decode_header(token).unwrap();
         assert_eq!(header.typ.as_deref(), Some(TYPE));
-        let jwks = ring.assertion_jwks();
+        let jwks = ring.assertion_jwks(Timestamp::from_seconds(1_000));
         let keys = jwks["keys"].as_array().unwrap();
         let jwk = keys
             .iter()

@@ -114,7 +114,7 @@ impl CallHandle {
         if sealed.len() > MAX_SEALED_BYTES {
             return None;
         }
-        let handle = Self::decode(&keys.open(sealed)?)?;
+        let handle = Self::decode(&keys.open(sealed, now)?)?;
         let good = *handle.caller == *caller.name
             && handle.tenant == caller.tenant
             && now < handle.ends_at()

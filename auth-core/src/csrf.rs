@@ -64,9 +64,15 @@ impl CookieStrategy {
     }
 
     /// Whether `text` is the token that belongs to this value of the session's cookie.
-    fn takes(&self, keys: &Keyring, tenant: &Tenant, value: &[u8], text: &[u8]) -> bool {
+    fn takes(
+        &self,
+        (keys, now): (&Keyring, Timestamp),
+        tenant: &Tenant,
+        value: &[u8],
+        text: &[u8],
+    ) -> bool {
         let tag = URL_SAFE_NO_PAD.decode(text);
-        tag.is_ok_and(|tag| keys.is_csrf_tag(&self.message(tenant, value), &tag))
+        tag.is_ok_and(|tag| keys.is_csrf_tag(&self.message(tenant, value), &tag, now))
     }
 
     /// What is signed: each field behind its length, so that no two sets of fields look alike.
@@ -101,7 +107,7 @@ impl CookieStrategy {
         let value = self.value(call)?;
         match cookie_values(lines(call), &csrf.sought) {
             Cookies::One(text)
-                if self.takes(keys, &call.tenant, value.as_bytes(), text.as_bytes()) =>
+                if self.takes((keys, now), &call.tenant, value.as_bytes(), text.as_bytes()) =>
             {
                 None
             }
@@ -122,7 +128,7 @@ fn lines(call: &Call) -> impl Iterator<Item = &[u8]> {
 /// for both, the same-origin proof stands alone. Pages of another origin that `cors` lists cannot
 /// read the cookie. A question that says nothing is about permissions alone.
 pub(crate) fn refusal(
-    keys: &Keyring,
+    keys: (&Keyring, Timestamp),
     strategies: &Strategies,
     operation: &Operation,
     call: &Call,
@@ -153,7 +159,7 @@ pub(crate) fn refusal(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{sync::Arc, time::Duration};
 
     use super::*;
     use crate::{keys::MasterKey, policy::file::ScopesOf};
@@ -175,10 +181,8 @@ mod tests {
         strategy
     }
 
-    fn keys(current: u8, previous: &[u8]) -> Keyring {
-        let key = |byte: u8| MasterKey::from_bytes([byte; 32]);
-        let previous: Vec<_> = previous.iter().map(|byte| key(*byte)).collect();
-        Keyring::new(&key(current), &previous)
+    fn keys(current: u8) -> Keyring {
+        Keyring::new(&MasterKey::from_bytes([current; 32]), &[])
     }
 
     /// The token that is handed out with this value of the session's cookie.
@@ -194,10 +198,10 @@ mod tests {
 
     #[test]
     fn c07_a_token_is_good_with_its_own_session_alone() {
-        let (keys, home) = (keys(1, &[]), Tenant::default());
+        let (keys, home) = (keys(1), Tenant::default());
         let own = strategy("__Host-session");
         let good = token(&keys, &own, &home, "sg1_one");
-        assert!(own.takes(&keys, &home, b"sg1_one", good.as_bytes()));
+        assert!(own.takes((&keys, NOW), &home, b"sg1_one", good.as_bytes()));
         let elsewhere = Tenant::new("t2").unwrap();
         let (short, long) = (&good[..42], format!("{good}A"));
         for (why, strategy, tenant, value, text) in [
@@ -214,24 +218,33 @@ mod tests {
             ("longer", &own, &home, "sg1_one", &long),
             ("empty", &own, &home, "sg1_one", ""),
         ] {
-            let is_taken = strategy.takes(&keys, tenant, value.as_bytes(), text.as_bytes());
+            let is_taken = strategy.takes((&keys, NOW), tenant, value.as_bytes(), text.as_bytes());
             assert!(!is_taken, "{why}");
         }
     }
 
     #[test]
     fn c07_no_two_sets_of_fields_look_alike() {
-        let keys = keys(1, &[]);
+        let keys = keys(1);
         let [one, two] = ["ab", "a"].map(|name| Tenant::new(name).unwrap());
         let good = token(&keys, &strategy("c"), &one, "d");
-        assert!(!strategy("bc").takes(&keys, &two, b"d", good.as_bytes()));
+        assert!(!strategy("bc").takes((&keys, NOW), &two, b"d", good.as_bytes()));
     }
 
     #[test]
     fn c07_a_token_of_the_key_before_is_good_while_that_is_known() {
         let (home, own) = (Tenant::default(), strategy("__Host-session"));
-        let old = token(&keys(1, &[]), &own, &home, "sg1_one");
-        assert!(own.takes(&keys(2, &[1]), &home, b"sg1_one", old.as_bytes()));
-        assert!(!own.takes(&keys(2, &[]), &home, b"sg1_one", old.as_bytes()));
+        let old = token(&keys(1), &own, &home, "sg1_one");
+        let key = |byte: u8| MasterKey::from_bytes([byte; 32]);
+        let until = NOW.plus(Duration::from_secs(60));
+        let both = Keyring::rotated(&key(2), &[(key(1), until)]);
+        for (keys, now, is_good) in [
+            (&both, NOW, true),
+            (&both, until, false),
+            (&keys(2), NOW, false),
+        ] {
+            let is_taken = own.takes((keys, now), &home, b"sg1_one", old.as_bytes());
+            assert_eq!(is_taken, is_good, "{now:?}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use aws_lc_rs::{
 
 use crate::{
     assertion::AssertionKey,
+    clock::Timestamp,
     principal::Principal,
     random::{Random, RandomError},
     session::Tenant,
@@ -61,12 +62,24 @@ impl fmt::Debug for MasterKey {
 
 /// The keys in use: new things are made with the first, old ones still read with the others.
 pub struct Keyring {
-    sealing: Vec<LessSafeKey>,
+    sealing: Vec<Kept<LessSafeKey>>,
     shard: hmac::Key,
     signing: Vec<hmac::Key>,
-    assertion: Vec<AssertionKey>,
-    csrf: Vec<hmac::Key>,
+    assertion: Vec<Kept<AssertionKey>>,
+    csrf: Vec<Kept<hmac::Key>>,
     nonces: Mutex<Nonces>,
+}
+
+/// A key, and when it ends: one that another took over from.
+struct Kept<K> {
+    key: K,
+    until: Option<Timestamp>,
+}
+
+impl<K> Kept<K> {
+    fn is_good(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
 }
 
 /// Random nonces, drawn many at a time: a draw costs as much as sealing a call.
@@ -98,26 +111,48 @@ impl Nonces {
 }
 
 impl Keyring {
-    /// The keys derived from `current`, and from those it took over from.
+    /// The keys derived from `current`, and from those it took over from, which stay good.
     #[must_use]
     pub fn new(current: &MasterKey, previous: &[MasterKey]) -> Self {
-        let all = || std::iter::once(current).chain(previous);
-        let sealing = all()
-            .filter_map(|key| UnboundKey::new(&AES_256_GCM, &key.derive("sidegate call v1")).ok())
-            .map(LessSafeKey::new)
-            .collect();
-        let macs = |purpose: &str| {
-            all()
-                .map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key.derive(purpose)))
-                .collect()
+        Self::of(current, previous.iter().map(|key| (key, None)))
+    }
+
+    /// The same, of which each earlier key is good until an instant.
+    #[must_use]
+    pub fn rotated(current: &MasterKey, previous: &[(MasterKey, Timestamp)]) -> Self {
+        let previous = previous.iter().map(|(key, until)| (key, Some(*until)));
+        Self::of(current, previous)
+    }
+
+    fn of<'a>(
+        current: &'a MasterKey,
+        previous: impl Iterator<Item = (&'a MasterKey, Option<Timestamp>)> + Clone,
+    ) -> Self {
+        let all = || std::iter::once((current, None)).chain(previous.clone());
+        let sealing = all().filter_map(|(key, until)| {
+            let key = UnboundKey::new(&AES_256_GCM, &key.derive("sidegate call v1")).ok()?;
+            let key = LessSafeKey::new(key);
+            Some(Kept { key, until })
+        });
+        let assertion = all().filter_map(|(key, until)| {
+            let key = AssertionKey::of(key)?;
+            Some(Kept { key, until })
+        });
+        let mac = |key: &MasterKey, purpose: &str| {
+            hmac::Key::new(hmac::HMAC_SHA256, &key.derive(purpose))
         };
+        let signing = all().map(|(key, _)| mac(key, "sidegate cursor v1"));
+        let csrf = all().map(|(key, until)| {
+            let key = mac(key, "sidegate csrf v1");
+            Kept { key, until }
+        });
         let shard = hmac::Key::new(hmac::HMAC_SHA256, &current.derive("sidegate shard v1"));
         Self {
-            sealing,
+            sealing: sealing.collect(),
             shard,
-            signing: macs("sidegate cursor v1"),
-            assertion: all().filter_map(AssertionKey::of).collect(),
-            csrf: macs("sidegate csrf v1"),
+            signing: signing.collect(),
+            assertion: assertion.collect(),
+            csrf: csrf.collect(),
             nonces: Mutex::new(Nonces::new()),
         }
     }
@@ -126,7 +161,7 @@ impl Keyring {
     /// can be had.
     #[must_use]
     pub fn seal(&self, random: &dyn Random, plain: &[u8]) -> Option<Vec<u8>> {
-        let key = self.sealing.first()?;
+        let key = &self.sealing.first()?.key;
         let nonce = self.nonces.lock().ok()?.next(random)?;
         let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
         sealed.extend_from_slice(&nonce);
@@ -142,11 +177,13 @@ impl Keyring {
         Some(sealed)
     }
 
-    /// Opens what [`Keyring::seal`] made; `None` when it is not ours or was changed.
+    /// Opens what [`Keyring::seal`] made; `None` when it is not ours, was changed, or its key has
+    /// ended.
     #[must_use]
-    pub fn open(&self, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub fn open(&self, sealed: &[u8], now: Timestamp) -> Option<Vec<u8>> {
         let (nonce, body) = sealed.split_at_checked(NONCE_LEN)?;
-        self.sealing.iter().find_map(|key| {
+        let mut keys = self.sealing.iter().filter(|key| key.is_good(now));
+        keys.find_map(|Kept { key, .. }| {
             let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
             let mut body = body.to_vec();
             let plain = key
@@ -172,26 +209,26 @@ impl Keyring {
     /// The key that signs assertions for apps.
     #[must_use]
     pub fn assertion_key(&self) -> Option<&AssertionKey> {
-        self.assertion.first()
+        self.assertion.first().map(|kept| &kept.key)
     }
 
-    /// What apps verify assertions with: a JWK set (RFC 7517 section 5).
+    /// What apps verify assertions with at this time: a JWK set (RFC 7517 section 5).
     #[must_use]
-    pub fn assertion_jwks(&self) -> serde_json::Value {
-        let keys: Vec<_> = self.assertion.iter().map(AssertionKey::jwk).collect();
+    pub fn assertion_jwks(&self, now: Timestamp) -> serde_json::Value {
+        let good = self.assertion.iter().filter(|key| key.is_good(now));
+        let keys: Vec<_> = good.map(|kept| kept.key.jwk()).collect();
         serde_json::json!({ "keys": keys })
     }
 
     /// The keyed hash that makes a CSRF token of a message.
     pub(crate) fn csrf_tag(&self, message: &[u8]) -> Option<hmac::Tag> {
-        Some(hmac::sign(self.csrf.first()?, message))
+        Some(hmac::sign(&self.csrf.first()?.key, message))
     }
 
-    /// Whether this is the keyed hash of this message, by a key in use or one that it took over
-    /// from; in constant time.
-    pub(crate) fn is_csrf_tag(&self, message: &[u8], tag: &[u8]) -> bool {
-        let mut keys = self.csrf.iter();
-        keys.any(|key| hmac::verify(key, message, tag).is_ok())
+    /// Whether this is the keyed hash of this message, by a key that is good now; in constant time.
+    pub(crate) fn is_csrf_tag(&self, message: &[u8], tag: &[u8], now: Timestamp) -> bool {
+        let mut keys = self.csrf.iter().filter(|kept| kept.is_good(now));
+        keys.any(|kept| hmac::verify(&kept.key, message, tag).is_ok())
     }
 
     /// Signs a cursor that clients carry around.
@@ -204,7 +241,8 @@ impl Keyring {
         bytes
     }
 
-    /// Whether the signature is of this message and ours, in constant time.
+    /// Whether the signature is of this message and ours, in constant time. A cursor lets nobody in,
+    /// so that one of an earlier key stays good for as long as that is kept.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         self.signing
@@ -224,6 +262,8 @@ mod tests {
     use super::*;
     use crate::random::SystemRandom;
 
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
     fn key(byte: u8) -> MasterKey {
         MasterKey::from_bytes([byte; 32])
     }
@@ -232,12 +272,12 @@ mod tests {
     fn what_was_sealed_opens_until_one_bit_changes() {
         let ring = Keyring::new(&key(1), &[]);
         let sealed = ring.seal(&SystemRandom, b"call").unwrap();
-        assert_eq!(ring.open(&sealed).as_deref(), Some(&b"call"[..]));
+        assert_eq!(ring.open(&sealed, NOW).as_deref(), Some(&b"call"[..]));
         for at in 0..sealed.len() {
             let mut forged = sealed.clone();
             forged[at] ^= 1;
-            assert_eq!(ring.open(&forged), None, "byte {at}");
-            assert_eq!(ring.open(&sealed[..at]), None, "cut at {at}");
+            assert_eq!(ring.open(&forged, NOW), None, "byte {at}");
+            assert_eq!(ring.open(&sealed[..at], NOW), None, "cut at {at}");
         }
     }
 
@@ -246,7 +286,22 @@ mod tests {
         let sealed = Keyring::new(&key(1), &[])
             .seal(&SystemRandom, b"call")
             .unwrap();
-        assert!(Keyring::new(&key(2), &[key(1)]).open(&sealed).is_some());
-        assert!(Keyring::new(&key(2), &[]).open(&sealed).is_none());
+        for (previous, opens) in [(vec![key(1)], true), (vec![], false)] {
+            let ring = Keyring::new(&key(2), &previous);
+            assert_eq!(ring.open(&sealed, NOW).is_some(), opens);
+        }
+    }
+
+    #[test]
+    fn a_key_before_ends_when_it_was_said_to() {
+        let sealed = Keyring::new(&key(1), &[]).seal(&SystemRandom, b"call");
+        let sealed = sealed.unwrap();
+        let ring = Keyring::rotated(&key(2), &[(key(1), NOW)]);
+        let before = Timestamp::from_micros(NOW.as_micros() - 1);
+        for (now, is_good) in [(before, true), (NOW, false)] {
+            assert_eq!(ring.open(&sealed, now).is_some(), is_good);
+            let published = ring.assertion_jwks(now)["keys"].as_array().map(Vec::len);
+            assert_eq!(published, Some(1 + usize::from(is_good)));
+        }
     }
 }

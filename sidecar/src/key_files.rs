@@ -60,13 +60,14 @@ pub fn load(settings: &Keys, random: &dyn Random, now: Timestamp) -> Result<Keyr
     let current = read(path)?;
     let mut previous = Vec::new();
     for (took_over, path) in newest_first {
-        if now >= successor.plus(settings.overlap) {
+        let until = successor.plus(settings.overlap);
+        if now >= until {
             break;
         }
-        previous.push(read(path)?);
+        previous.push((read(path)?, until));
         successor = *took_over;
     }
-    Ok(Keyring::new(&current, &previous))
+    Ok(Keyring::rotated(&current, &previous))
 }
 
 /// The key files of a folder, oldest first; none when there is no folder.
@@ -171,7 +172,10 @@ mod tests {
             .unwrap()
             .seal(&SystemRandom, b"x");
         let again = load(&keys, &SystemRandom, NOW.plus(Duration::from_secs(9))).unwrap();
-        assert_eq!(again.open(&sealed.unwrap()).as_deref(), Some(&b"x"[..]));
+        assert_eq!(
+            again.open(&sealed.unwrap(), NOW).as_deref(),
+            Some(&b"x"[..])
+        );
         let made = std::fs::read_dir(&keys.dir)
             .unwrap()
             .next()
@@ -191,8 +195,12 @@ mod tests {
         for (age, is_good) in [(0, true), (59, true), (60, false)] {
             let now = NOW.plus(Duration::from_secs(age));
             let ring = load(&keys, &SystemRandom, now).unwrap();
-            assert_eq!(ring.open(&sealed).is_some(), is_good, "{age} s");
+            assert_eq!(ring.open(&sealed, now).is_some(), is_good, "{age} s");
         }
+        // Also where it was read while it was good.
+        let ring = load(&keys, &SystemRandom, NOW).unwrap();
+        let end = NOW.plus(Duration::from_secs(60));
+        assert!(ring.open(&sealed, end).is_none());
     }
 
     #[test]

@@ -201,8 +201,12 @@ impl Engine {
         authenticated: &mut Authenticated,
     ) -> Verdict {
         let now = moment.now;
-        if let Some(refused) = gate_site((&moment.policy, &self.keys), call, reached, call.advisory)
-        {
+        if let Some(refused) = gate_site(
+            (&moment.policy, &self.keys, now),
+            call,
+            reached,
+            call.advisory,
+        ) {
             return refused;
         }
         if reached.operation.session != SessionNeed::None && judged.is_none() {
@@ -302,14 +306,14 @@ fn bare(policy: &Policy, reason: Reason, operation: Option<&Operation>) -> Answe
 
 /// What must hold before anybody looks at credentials: no other site caused the call.
 pub(super) fn gate_site(
-    (policy, keys): (&Policy, &Keyring),
+    (policy, keys, now): (&Policy, &Keyring, Timestamp),
     call: &Call,
     reached: &Reached<'_, '_>,
     is_question: bool,
 ) -> Option<Verdict> {
     let (strategies, operation) = (&policy.strategies, reached.operation);
     let why = cross_site::refusal(strategies, operation, call, is_question)
-        .or_else(|| csrf::refusal(keys, strategies, operation, call, is_question))?;
+        .or_else(|| csrf::refusal((keys, now), strategies, operation, call, is_question))?;
     Some(Verdict::detail(ReasonCode::CrossSite, why))
 }
 

@@ -52,7 +52,13 @@ impl Engine {
     fn present<'a>(&self, moment: &'a Moment, call: &'a Call) -> Option<Found<'a, 'a>> {
         let policy = &*moment.policy;
         let reached = policy.apps.reach(call).ok()?;
-        let is_refused = gate_site((policy, &self.keys), call, &reached, call.advisory).is_some();
+        let is_refused = gate_site(
+            (policy, &self.keys, moment.now),
+            call,
+            &reached,
+            call.advisory,
+        )
+        .is_some();
         if is_refused || reached.operation.session == SessionNeed::None {
             return None;
         }

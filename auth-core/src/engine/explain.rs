@@ -51,7 +51,7 @@ impl Engine {
             }
         };
         let stated = !matches!(who, Who::Credentials);
-        let identified = match gate_site((&policy, &self.keys), call, &reached, true) {
+        let identified = match gate_site((&policy, &self.keys, now), call, &reached, true) {
             Some(refused) => Err(refused),
             None => self
                 .identify(&policy, generation, call, &reached, who, now)

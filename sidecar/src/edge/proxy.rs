@@ -337,7 +337,7 @@ impl<D: DecisionPoint> Proxy<D> {
         if !asked || !matches!(*request.method(), Method::GET | Method::HEAD) {
             return None;
         }
-        let keys = self.keys.assertion_jwks().to_string();
+        let keys = self.keys.assertion_jwks(self.clock.now()).to_string();
         let mut response = Response::new(ResponseBody::from(keys));
         let headers = response.headers_mut();
         let content_type = http::HeaderValue::from_static("application/jwk-set+json");
