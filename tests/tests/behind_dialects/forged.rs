@@ -204,3 +204,29 @@ async fn r26_no_handshake_of_a_websocket_brings_a_header_of_ours_to_the_client()
         assert_eq!(left, expected, "{proxy:?}");
     }
 }
+
+/// Caddy and Traefik take nothing out of trailers, as the README says.
+#[tokio::test]
+async fn r26_trailers_bring_a_header_of_ours_to_the_client_behind_two_proxies_alone() {
+    for proxy in Proxy::ALL {
+        let Some(scene) = Scene::start(proxy).await else {
+            continue;
+        };
+        scene.app.answer(|_| {
+            Reply::bytes(
+                "HTTP/1.1 200 OK\r\nTrailer: Sidegate-Session-Clear\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\
+                 Sidegate-Session-Clear: all\r\n\r\n",
+            )
+        });
+        let asked = [("TE", "trailers")];
+        let (answer, _) = scene.ask("GET", "/public/a", &asked).await;
+        assert_eq!((answer.status, &*answer.text()), (200, "ok"), "{proxy:?}");
+        let passes = matches!(proxy, Proxy::Caddy | Proxy::Traefik);
+        assert_eq!(
+            ours(&answer.trailers).len(),
+            usize::from(passes),
+            "{proxy:?}"
+        );
+    }
+}
