@@ -54,7 +54,7 @@ checks:
 operations:
   login: {{ session: optional, writes: [ sign_in, attributes ], http: POST /login }}
   logout: {{ http: POST /logout }}
-  read_books: {{ http: GET /books, writes: attributes }}
+  read_books: {{ http: GET /books, writes: attributes, grpc: sidegate.v1.SessionService/GetSession }}
   reindex: {{ require: is_admin, http: POST /admin/reindex }}
   search: {{ session: optional, require: is_asked, data: {{ wanted: {{ type: string }} }}, http: POST /search }}
 "#

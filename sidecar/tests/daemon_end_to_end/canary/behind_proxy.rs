@@ -1,12 +1,14 @@
 //! Through our reverse proxy: what clients present, what the app writes, and what breaks on the way.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use proto::v1::{self, session_service_client::SessionServiceClient};
 use serde_json::json;
 
 use super::{
     app::{App, echoing, whole},
     traffic::{DATA, ECHOES, FORGED, HEADER, Presented, QUERY, REFUSED, SUBJECT, Traffic},
 };
+use crate::harness::tcp_channel;
 
 /// Of a browser, on the app's own page.
 const OWN: &str = "sec-fetch-site: same-origin";
@@ -49,6 +51,7 @@ impl Traffic<'_> {
         let proxy = self.daemon.tcp("proxy");
         app.answer(|_| whole("200 OK", "set-cookie: theirs=SECRETofapp\r\n"));
         self.presented_to(&proxy, presented).await;
+        self.called_by_grpc(&proxy, presented).await;
         self.written(&proxy, &app, presented).await;
         self.refused_writes(&proxy, &app, presented).await;
         for request in BROKEN {
@@ -125,6 +128,28 @@ impl Traffic<'_> {
                 let head = format!("POST /search?word={QUERY} HTTP/1.1\r\n{OWN}\r\n{kind}{field}");
                 self.seen.http(proxy, &head, &body).await;
             }
+        }
+    }
+
+    /// Calls by gRPC, of which none succeeds: the app speaks HTTP/1.1 alone.
+    async fn called_by_grpc(&mut self, proxy: &str, presented: &Presented<'_>) {
+        let client = SessionServiceClient::new(tcp_channel(proxy).await);
+        for token in [presented.bearer, FORGED[0], FORGED[3]] {
+            let request = v1::GetSessionRequest {
+                call: "SECRETspoofed".into(),
+            };
+            let answer = self.seen.ask(Some(token), request, async |request| {
+                client.clone().get_session(request).await
+            });
+            assert!(answer.await.is_err());
+            let request = v1::ClearSessionRequest {
+                call: "SECRETspoofed".into(),
+                ..v1::ClearSessionRequest::default()
+            };
+            let answer = self.seen.ask(Some(token), request, async |request| {
+                client.clone().clear_session(request).await
+            });
+            assert!(answer.await.is_err(), "no operation is there");
         }
     }
 
