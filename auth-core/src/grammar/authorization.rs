@@ -37,7 +37,7 @@ pub fn authorization(value: &[u8]) -> Authorization<'_> {
     };
     let (scheme, rest) = split_token(text);
     if scheme.is_empty() {
-        return Authorization::Malformed;
+        return no_credential(text);
     }
     if scheme.eq_ignore_ascii_case("bearer") {
         return bearer(rest);
@@ -45,8 +45,16 @@ pub fn authorization(value: &[u8]) -> Authorization<'_> {
     match rest.as_bytes().first() {
         None => Authorization::Other,
         Some(b' ') => other(rest),
-        Some(b',') => Authorization::Joined,
-        Some(_) => Authorization::Malformed,
+        Some(_) => no_credential(rest),
+    }
+}
+
+/// What has not the form of a credential is several if a comma is in it: a proxy may have joined it to
+/// others, or an empty line to them.
+fn no_credential(text: &str) -> Authorization<'_> {
+    match text.contains(',') {
+        true => Authorization::Joined,
+        false => Authorization::Malformed,
     }
 }
 
@@ -54,12 +62,9 @@ pub fn authorization(value: &[u8]) -> Authorization<'_> {
 fn bearer(rest: &str) -> Authorization<'_> {
     let token = rest.trim_start_matches(' ');
     // No comma is in what a token may be of, so it is looked for only where there is none.
-    if rest.starts_with(' ') && is_token68(token) {
-        Authorization::Bearer(token)
-    } else if rest.contains(',') {
-        Authorization::Joined
-    } else {
-        Authorization::Malformed
+    match rest.starts_with(' ') && is_token68(token) {
+        true => Authorization::Bearer(token),
+        false => no_credential(rest),
     }
 }
 
@@ -170,6 +175,11 @@ mod tests {
             ("Digest a=1, \"x\"", Joined),
             ("Digest a=1,, b=2", Joined),
             ("Basic abc,", Joined),
+            ("Basic:abc,Bearer def", Joined),
+            (",Bearer abc", Joined),
+            (", Bearer abc", Joined),
+            (" ,Bearer abc", Joined),
+            (",", Joined),
         ] {
             assert_eq!(authorization(value.as_bytes()), expected, "{value:?}");
         }

@@ -196,6 +196,18 @@ fn header_sets_are_read_alike_however_they_were_joined() {
             K::Absent,
             C::Absent,
         ),
+        (
+            &[("authorization", ""), ("authorization", "Bearer t")],
+            A::Joined,
+            K::Absent,
+            C::Absent,
+        ),
+        (
+            &[("authorization", ",Bearer t")],
+            A::Joined,
+            K::Absent,
+            C::Absent,
+        ),
         // Two API keys, then the same joined.
         (
             &[("x-api-key", "k"), ("x-api-key", "l")],
