@@ -31,6 +31,8 @@ pub(super) struct Authenticated {
     pub(super) key: Option<TokenHash>,
     /// When the certificate ends that the token is bound to, where that is known.
     pub(super) proven_until: Option<Timestamp>,
+    /// The cookie strategy that found the credential, where one did.
+    pub(super) cookie: Option<Arc<str>>,
     /// Why the credential was refused.
     pub(super) refusal: Option<Refusal>,
     /// Whose token it was, where that is known though it was refused.
@@ -103,7 +105,11 @@ impl Engine {
         now: Timestamp,
     ) -> Authenticated {
         let strategy = found.strategy;
-        match found.presented {
+        let cookie = match strategy {
+            Strategy::Cookie(cookie) => Some(Arc::clone(&cookie.name)),
+            _ => None,
+        };
+        let authenticated = match found.presented {
             Presented::Malformed => Authenticated::refused(Refusal::Malformed),
             Presented::Token(hash) => {
                 self.session_of_token(call, strategy, hash, generation, now)
@@ -143,6 +149,10 @@ impl Engine {
                 Strategy::Native { name, scopes, .. } => native(found, name, *scopes),
                 _ => Authenticated::refused(Refusal::Malformed),
             },
+        };
+        Authenticated {
+            cookie,
+            ..authenticated
         }
     }
 

@@ -8,7 +8,6 @@ use crate::{
     caller::Caller,
     clock::Timestamp,
     decision::{Reason, ReasonCode},
-    grammar::{Cookies, cookie_values},
     keys::Keyring,
     live::{Origin, Session},
     observe::Refusal,
@@ -17,7 +16,7 @@ use crate::{
     session::{RevocationCause, Tenant, TokenHash, TokenKind},
     store::Death,
     strategy::{CookieStrategy, Strategy},
-    wire::{Call, Credential, CredentialSource, Deliverable},
+    wire::{Call, Deliverable},
     wire_update::WireUpdate,
 };
 
@@ -183,24 +182,11 @@ pub(super) fn dead_cookie(
         | Some(Refusal::SubjectRevoked | Refusal::Throttled)
         | None => false,
     };
-    let explicit = call
-        .credentials
-        .iter()
-        .any(|credential| credential.source != CredentialSource::Cookie);
-    if !dead || explicit || !call.deliverable.cookie {
-        return Vec::new();
-    }
-    let lines = || {
-        let cookies = |c: &&Credential| c.source == CredentialSource::Cookie;
-        call.credentials
-            .iter()
-            .filter(cookies)
-            .map(|credential| &*credential.value)
-    };
-    let presented = policy
-        .strategies
-        .cookies()
-        .find(|strategy| !matches!(cookie_values(lines(), &strategy.sought), Cookies::Absent));
+    // One that was not looked at, since another credential came before it, may be live.
+    let refused = authenticated.cookie.as_deref();
+    let refused = refused.filter(|_| dead && call.deliverable.cookie);
+    let mut cookies = policy.strategies.cookies();
+    let presented = refused.and_then(|name| cookies.find(|own| *own.name == *name));
     presented.into_iter().flat_map(expire).collect()
 }
 
