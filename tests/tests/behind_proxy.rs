@@ -15,6 +15,8 @@ mod attack;
 mod browser;
 #[path = "behind_proxy/ended.rs"]
 mod ended;
+#[path = "behind_proxy/frames.rs"]
+mod frames;
 #[path = "behind_proxy/grpc.rs"]
 mod grpc;
 #[path = "behind_proxy/handles.rs"]
@@ -25,6 +27,8 @@ mod hostile;
 mod http2;
 #[path = "behind_proxy/keys.rs"]
 mod keys;
+#[path = "behind_proxy/malformed.rs"]
+mod malformed;
 #[path = "behind_proxy/messages.rs"]
 mod messages;
 #[path = "behind_proxy/refusals.rs"]

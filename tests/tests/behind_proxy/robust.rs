@@ -16,7 +16,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::scene::Scene;
+use crate::{
+    frames::{CONTINUATION, END_HEADERS, END_STREAM, HEADERS, PREFACE, SETTINGS, frame},
+    scene::Scene,
+};
 
 const HEAD: &str = "Host: books.example\r\n";
 /// Longer than the ten seconds that a header may take.
@@ -77,16 +80,6 @@ async fn h13_who_says_nothing_or_half_a_preface_is_cut() {
     }
 }
 
-/// A frame of HTTP/2 on stream 1 (RFC 9113 section 4.1).
-fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
-    let stream = if kind == 4 { 0 } else { 1 };
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    let mut frame = length[1..].to_vec();
-    frame.extend([kind, flags, 0, 0, 0, stream]);
-    frame.extend_from_slice(payload);
-    frame
-}
-
 /// Sends frames after the preface until the other side takes no more or these are all; then waits
 /// for its end or its answer. Gives how many bytes it took.
 async fn flood(scene: &Scene, frames: impl Iterator<Item = Vec<u8>>) -> usize {
@@ -98,10 +91,7 @@ async fn flood(scene: &Scene, frames: impl Iterator<Item = Vec<u8>>) -> usize {
         let _ = tokio::time::timeout(Duration::from_secs(2), read).await;
     });
     let mut sent = 0;
-    let start = [
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
-        frame(4, 0, b""),
-    ];
+    let start = [PREFACE.to_vec(), frame(SETTINGS, 0, 0, b"")];
     for bytes in start.into_iter().chain(frames) {
         if writer.write_all(&bytes).await.is_err() {
             break;
@@ -114,16 +104,14 @@ async fn flood(scene: &Scene, frames: impl Iterator<Item = Vec<u8>>) -> usize {
 
 #[tokio::test]
 async fn h13_a_flood_of_continuations_and_a_bomb_of_references_end_early() {
-    const HEADERS: u8 = 1;
-    const CONTINUATION: u8 = 9;
     let scene = Scene::start().await;
     // `:method GET`, `:scheme http` and `:path /`, as HPACK has them.
-    let first = frame(HEADERS, 0, &[0x82, 0x86, 0x84]);
+    let first = frame(HEADERS, 0, 1, &[0x82, 0x86, 0x84]);
     // `x: ` and 4000 bytes, never indexed, without an end.
     let mut field = vec![0x10, 1, b'x', 0x7f];
     field.extend([0xa1, 0x1e]);
     field.extend([b'a'; 4000]);
-    let more = std::iter::repeat_with(|| frame(CONTINUATION, 0, &field)).take(16 * 1024);
+    let more = std::iter::repeat_with(|| frame(CONTINUATION, 0, 1, &field)).take(16 * 1024);
     let sent = flood(&scene, std::iter::once(first).chain(more)).await;
     assert!(
         sent < 32 * 1024 * 1024,
@@ -133,7 +121,8 @@ async fn h13_a_flood_of_continuations_and_a_bomb_of_references_end_early() {
     let mut bomb = vec![0x82, 0x86, 0x84, 0x40, 1, b'x', 0x7f, 0xa1, 0x1e];
     bomb.extend([b'a'; 4000]);
     bomb.extend([0xbe; 10_000]);
-    flood(&scene, std::iter::once(frame(HEADERS, 0x05, &bomb))).await;
+    let bomb = frame(HEADERS, END_HEADERS | END_STREAM, 1, &bomb);
+    flood(&scene, std::iter::once(bomb)).await;
     let (answer, reached) = scene.ask("GET", "/public/x", &[]).await;
     assert_eq!((answer.status, reached.len()), (200, 1), "and nothing else");
 }

@@ -8,7 +8,7 @@ use auth_core::{
     session::Tenant,
     wire::{self, Call, Deliverable, Peer, SessionView, WireKind},
 };
-use http::{HeaderMap, Method, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header, request::Parts};
 
 use crate::{
     edge::http::{
@@ -140,6 +140,7 @@ pub(super) fn call(
     if headers.values().any(|value| value.len() > MAX_FIELD_BYTES) {
         return Err(Refusal::too_large("a header field is too long"));
     }
+    check_form(request)?;
     if headers.contains_key(header::TRANSFER_ENCODING)
         && headers.contains_key(header::CONTENT_LENGTH)
     {
@@ -171,6 +172,32 @@ pub(super) fn call(
         view: SessionView::Full,
         ..Call::new(kind, method, &target)
     })
+}
+
+/// What the parser before us lets through though it is malformed, and an app may read in another
+/// way than we do (H-14): a length that is none or stands there twice (RFC 9110 section 8.6), and
+/// in HTTP/2 a blank around a value (RFC 9113 section 8.2.1), which HTTP/1.1 cuts off.
+fn check_form(request: &Parts) -> Result<(), Refusal> {
+    let headers = &request.headers;
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let is_number = |length: &HeaderValue| {
+        let digits = length.as_bytes();
+        !digits.is_empty() && digits.iter().all(u8::is_ascii_digit)
+    };
+    match (lengths.next(), lengths.next()) {
+        (None, _) => {}
+        (Some(length), None) if is_number(length) => {}
+        _ => return Err(Refusal::bad("`content-length` is not one number")),
+    }
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    let has_blank = |value: &HeaderValue| {
+        let bytes = value.as_bytes();
+        is_blank(bytes.first()) || is_blank(bytes.last())
+    };
+    if request.version == Version::HTTP_2 && headers.values().any(has_blank) {
+        return Err(Refusal::bad("a header field has a blank around its value"));
+    }
+    Ok(())
 }
 
 /// The target as received. In absolute form it is handed on as such, for the rules to refuse.
