@@ -29,6 +29,8 @@ mod http2;
 mod keys;
 #[path = "behind_proxy/malformed.rs"]
 mod malformed;
+#[path = "behind_proxy/malformed_answers.rs"]
+mod malformed_answers;
 #[path = "behind_proxy/messages.rs"]
 mod messages;
 #[path = "behind_proxy/refusals.rs"]

@@ -17,7 +17,7 @@ const ADDED: usize = 16;
 const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Fields that speak of one connection, beside those that `Connection` names.
-fn is_hop_by_hop(name: &HeaderName) -> bool {
+pub(super) fn is_hop_by_hop(name: &HeaderName) -> bool {
     matches!(
         name.as_str(),
         "connection"

@@ -216,7 +216,7 @@ fn cookie(update: &WireUpdate) -> Option<&str> {
     }
 }
 
-/// A frame without what is ours.
+/// A frame without what is no trailer for the client.
 fn without_ours<T>(mut frame: Frame<T>) -> Frame<T> {
     if let Some(trailers) = frame.trailers_mut() {
         strip(trailers);
@@ -224,14 +224,14 @@ fn without_ours<T>(mut frame: Frame<T>) -> Frame<T> {
     frame
 }
 
-/// Removes what is ours from trailers.
+/// Removes what is ours from trailers, and what speaks of one connection: HTTP/2 has no such field,
+/// so that an answer would break off at its end (H-14).
 pub(super) fn strip(trailers: &mut HeaderMap) {
-    let ours: Vec<_> = trailers
-        .keys()
-        .filter(|name| identity::is_ours(name.as_str()))
-        .cloned()
-        .collect();
-    for name in ours {
+    let is_dropped =
+        |name: &HeaderName| headers::is_hop_by_hop(name) || identity::is_ours(name.as_str());
+    let dropped = trailers.keys().filter(|name| is_dropped(name)).cloned();
+    let dropped: Vec<_> = dropped.collect();
+    for name in dropped {
         trailers.remove(name);
     }
 }
