@@ -315,6 +315,8 @@ pub struct CallFile {
     pub http: Option<String>,
     /// `package.Service/Method`.
     pub grpc: Option<String>,
+    /// The path of a gRPC call, byte for byte.
+    pub grpc_path: Option<String>,
     /// The name of a message.
     pub websocket: Option<String>,
     /// The words of a command.
@@ -516,7 +518,13 @@ pub fn load_all() -> Vec<CaseFile> {
     paths.iter().map(|path| load(path)).collect()
 }
 
-fn load(path: &Path) -> CaseFile {
+/// Reads a case file.
+///
+/// # Panics
+///
+/// Panics when it is none.
+#[must_use]
+pub fn load(path: &Path) -> CaseFile {
     let text = fs::read_to_string(path).unwrap();
     let mut file: CaseFile =
         serde_saphyr::from_str(&text).unwrap_or_else(|err| panic!("{}: {err}", path.display()));
@@ -572,6 +580,8 @@ impl CallFile {
             };
             (WireKind::Grpc, String::new(), path)
         });
+        let raw = self.grpc_path.iter();
+        let raw = raw.map(|path| (WireKind::Grpc, String::new(), path.clone()));
         let custom = self.custom.iter().map(|(wire, name)| {
             let kind = WireKind::parse(wire).expect("a custom wire has a name");
             (kind, String::new(), name.clone())
@@ -579,6 +589,7 @@ impl CallFile {
         let mut all: Vec<_> = http
             .into_iter()
             .chain(grpc)
+            .chain(raw)
             .chain(named)
             .chain(custom)
             .collect();

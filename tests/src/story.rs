@@ -83,6 +83,8 @@ async fn take(front: &dyn Front, case: &Case, step: &Step, last: &mut Last) -> R
 async fn decide(front: &dyn Front, case: &Case, file: &CallFile) -> Reply {
     let world = front.world();
     let mut call = file.call(credentials(world, file));
+    // A key may stand in the query.
+    call.target = world.fill_in(&call.target);
     if let Some(tenant) = &file.tenant {
         call.tenant = Tenant::new(tenant).expect("a tenant has a name");
     }

@@ -38,6 +38,9 @@ use harness::{
 };
 use sidecar::edge::forward_auth::Dialect;
 
+#[path = "cases/random.rs"]
+mod random;
+
 /// The command under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_sidegate-under-test");
 

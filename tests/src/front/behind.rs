@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 use super::{
     Asked, Front, Handed, Observed, Reply, Write,
     app::{App, Visit},
-    forward_auth::updates,
+    forward_auth::{principal, updates},
     json::Json,
     raw,
     server::Server,
@@ -253,15 +253,10 @@ fn request(asked: &Asked<'_>) -> Vec<u8> {
 
 /// What the app sees of an allow. An absent header says the same as an empty one.
 fn seen(visit: &Visit) -> Observed {
-    let session = URL_SAFE_NO_PAD
-        .decode(visit.header("sidegate-session"))
-        .unwrap();
-    let session: Value = serde_json::from_slice(&session).unwrap_or_default();
-    let principal = session["principal"].as_str().unwrap_or_default();
     [
         ("outcome", json!("allow")),
         ("operation", json!(visit.header("sidegate-operation"))),
-        ("subject", json!(principal)),
+        ("subject", principal(visit.header("sidegate-session"))),
         ("call", json!(!visit.header("sidegate-call").is_empty())),
     ]
     .into()

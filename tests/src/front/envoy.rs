@@ -107,7 +107,8 @@ impl Front for Envoy {
             && call.data_text.is_none()
             && (call.data_complete.is_none() || call.data.is_none())
             && !call.data_pending
-            && call.accepts.is_none()
+            // What it can deliver is not for the call to say.
+            && call.accepts.as_deref().is_none_or(|accepts| accepts == ["cookie"])
             && call.caller.is_none()
             && call.tenant.is_none()
             && !call.advisory;
@@ -115,7 +116,9 @@ impl Front for Envoy {
         let in_envelope = names().any(|name| name.starts_with("envelope."));
         let lines = names().filter(|name| *name == "cookie").count() + call.who.list().len();
         is_plain
-            && (call.http.is_some() || call.grpc.is_some())
+            && [&call.http, &call.grpc, &call.grpc_path]
+                .iter()
+                .any(|line| line.is_some())
             && !in_envelope
             && (self.form == Form::Raw || lines < 2)
     }

@@ -3,6 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use auth_core::{outcome::Outcome, store::Store, wire::CredentialSource};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
@@ -189,6 +190,8 @@ fn observe(dialect: Dialect, status: u16, headers: &HeaderMap, body: &[u8]) -> R
     .into();
     if status == 200 {
         observed.insert("reason", json!("allowed"));
+        let session = header("sidegate-session").unwrap_or_default();
+        observed.insert("subject", principal(session));
         observed.insert(
             "operation",
             json!(header("sidegate-operation").unwrap_or_default()),
@@ -205,6 +208,13 @@ fn observe(dialect: Dialect, status: u16, headers: &HeaderMap, body: &[u8]) -> R
         observed,
         ..Reply::default()
     }
+}
+
+/// Who the header of a session says is signed in; nobody where it is empty.
+pub(super) fn principal(session: &str) -> Value {
+    let session = URL_SAFE_NO_PAD.decode(session).unwrap();
+    let session: Value = serde_json::from_slice(&session).unwrap_or_default();
+    json!(session["principal"].as_str().unwrap_or_default())
 }
 
 pub(super) fn updates(cookies: &[String]) -> Value {

@@ -20,6 +20,7 @@ use super::{
     Asked, Front, Handed, Observed, Reply, Write,
     app::{App, Visit},
     edge::Edge,
+    forward_auth::principal,
     raw,
     server::{Server, tcp},
 };
@@ -327,16 +328,11 @@ fn seen(visit: &Visit) -> Observed {
     ] {
         assert_eq!(visit.headers.get_all(name).iter().count(), 1, "{name}");
     }
-    let session = URL_SAFE_NO_PAD
-        .decode(visit.header("sidegate-session"))
-        .unwrap();
-    let session: Value = serde_json::from_slice(&session).unwrap_or_default();
-    let principal = session["principal"].as_str().unwrap_or_default();
     [
         ("outcome", json!("allow")),
         ("reason", json!("allowed")),
         ("operation", json!(visit.header("sidegate-operation"))),
-        ("subject", json!(principal)),
+        ("subject", principal(visit.header("sidegate-session"))),
         ("call", json!(!visit.header("sidegate-call").is_empty())),
     ]
     .into()
