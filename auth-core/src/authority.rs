@@ -321,7 +321,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_has_one_canonical_form() {
+    fn h15_a_host_has_one_canonical_form() {
         for (raw, host, port) in [
             ("books.example", "books.example", None),
             ("Books.EXAMPLE", "books.example", None),

@@ -14,7 +14,7 @@ type Case = (
 );
 
 #[test]
-fn header_sets_are_read_alike_however_they_were_joined() {
+fn h09_t16_header_sets_are_read_alike_however_they_were_joined() {
     let cases: &[Case] = &[
         // One credential or none.
         (&[], A::Absent, K::Absent, C::Absent),

@@ -149,7 +149,7 @@ const HOSTILE: &[(&str, &[u8], TargetError)] = &[
 ];
 
 #[test]
-fn hostile_targets_are_refused() {
+fn h01_h11_hostile_targets_are_refused() {
     assert!(HOSTILE.len() >= 90, "{}", HOSTILE.len());
     for &(class, raw, refusal) in HOSTILE {
         let shown = String::from_utf8_lossy(raw);
