@@ -9,7 +9,7 @@ use crate::{
     data::Field,
     policy::file::SessionNeed,
     requirement::Requirement,
-    route::{Lookup as RouteLookup, Prefix, Router},
+    route::{self, Lookup as RouteLookup, Prefix, Router},
     target::{Target, parse_name},
     wire::{Call, MAX_TARGET_BYTES, WireKind},
 };
@@ -252,6 +252,11 @@ impl Apps {
         let raw = call.target.as_bytes();
         let (index, target, name) = match &call.kind {
             WireKind::Http => {
+                // It asks for a tunnel to a host: whoever passes it on drops the path that was
+                // decided on (RFC 9110 section 9.3.6).
+                if call.method == route::CONNECT {
+                    return Err(invalid(&route::MethodError::Tunnel));
+                }
                 let target = Target::parse(raw).map_err(|err| invalid(&err))?;
                 let found = match app.http.lookup(&call.method, target.path()) {
                     RouteLookup::Found(found) => *found.value,

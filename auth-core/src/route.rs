@@ -22,7 +22,7 @@ use crate::grammar::is_token_byte;
 /// Methods are case-sensitive tokens (RFC 9110 section 9.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
-    /// Written `ANY`: whatever method has no route of its own on the same pattern.
+    /// Written `ANY`: whatever method has no route of its own on the same pattern, but `CONNECT`.
     Any,
     /// Exactly this method.
     Exactly(Box<str>),
@@ -33,13 +33,17 @@ impl Method {
     ///
     /// # Errors
     ///
-    /// Returns [`MethodError`] when it is no token, or a standard method in the wrong case.
+    /// Returns [`MethodError`] when it is no token, a standard method in the wrong case, or one that
+    /// has no path.
     pub fn parse(text: &str) -> Result<Self, MethodError> {
         if text == "ANY" {
             return Ok(Self::Any);
         }
         if text.is_empty() || !text.bytes().all(is_token_byte) {
             return Err(MethodError::NotAToken(text.to_owned()));
+        }
+        if text == CONNECT {
+            return Err(MethodError::Tunnel);
         }
         // Token characters both, but here they are a wish for more than one method.
         if text.contains(['|', '*']) {
@@ -65,8 +69,11 @@ impl fmt::Display for Method {
     }
 }
 
+/// The method that has no path.
+pub(crate) const CONNECT: &str = "CONNECT";
+
 const STANDARD_METHODS: [&str; 9] = [
-    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+    "GET", "HEAD", "POST", "PUT", "DELETE", CONNECT, "OPTIONS", "TRACE", "PATCH",
 ];
 
 /// Why a method is refused.
@@ -75,6 +82,9 @@ pub enum MethodError {
     /// It is empty or holds a character that no method may have (RFC 9110 section 5.6.2).
     #[error("`{0}` is not a method")]
     NotAToken(String),
+    /// It is `CONNECT`, which names a host and no path (RFC 9110 section 9.3.6).
+    #[error("`CONNECT` asks for a tunnel, and has no path")]
+    Tunnel,
     /// It looks like a pattern or a list.
     #[error("`{0}` is not one method; list several routes, or write `ANY`")]
     Several(String),

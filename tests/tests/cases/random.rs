@@ -24,7 +24,7 @@ use sidecar::edge::forward_auth::Dialect;
 use super::{Way, disagreements, front};
 
 /// How many calls are made, and of which seed, where nobody says.
-const CALLS: usize = 4000;
+const CALLS: usize = 3000;
 const SEED: u64 = 12;
 /// How many are asked at a time.
 const AT_ONCE: usize = 500;
@@ -109,8 +109,9 @@ const ROUTES: [(&str, &str); 58] = [
     ("POST", "/me"),
 ];
 
-const METHODS: [&str; 11] = [
+const METHODS: [&str; 12] = [
     "GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PURGE", "get", "G-T", "ANY",
+    "CONNECT",
 ];
 
 /// What is made of a path, where `{}` is it.
