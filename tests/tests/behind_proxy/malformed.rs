@@ -8,7 +8,7 @@ use crate::{
         self, CONTINUATION, DATA, END_HEADERS, END_STREAM, End, Field, Frames, HEADERS, block,
         frame,
     },
-    scene::Scene,
+    scene::{Scene, TOKENS},
 };
 
 /// A target that anyone may ask for, and one that only an administrator may.
@@ -689,4 +689,34 @@ async fn h14_a_long_field_in_pieces_is_one() {
     assert_eq!(client.end(stream).await, End::Answered(200));
     let reached = scene.app.take();
     assert_eq!(reached[0].headers.all("x-long"), [long]);
+}
+
+#[tokio::test]
+async fn h11_our_own_api_has_no_method_without_its_slash() {
+    const METHOD: &str = "sidegate.v1.AuthorizationService/Authorize";
+    let scene = Scene::start().await;
+    let token = format!("Bearer {}", TOKENS[0].1);
+    for (path, is_reached) in [
+        (format!("/{METHOD}"), true),
+        (METHOD.to_owned(), false),
+        (format!("{METHOD}/"), false),
+        (format!("./{METHOD}"), false),
+        (format!("http://localhost/{METHOD}"), false),
+        (String::new(), false),
+    ] {
+        let mut client = Frames::open(scene.grpc).await;
+        let stream = client.stream();
+        let mut asked = pseudo("POST", &path);
+        asked.push((b"content-type", b"application/grpc"));
+        asked.push((b"te", b"trailers"));
+        asked.push((b"authorization", token.as_bytes()));
+        // A message of nothing.
+        let message = frame(DATA, END_STREAM, stream, &[0; 5]);
+        client
+            .send(&[headers(stream, false, &asked), message])
+            .await;
+        let end = client.end(stream).await;
+        assert_eq!(end == End::Answered(200), is_reached, "{path}: {end:?}");
+        assert!(is_reached || end.is_refusal(), "{path}: {end:?}");
+    }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Scene {
     pub(crate) proxy: SocketAddr,
     /// Where callers ask in JSON.
     pub(crate) json: SocketAddr,
+    /// Where they ask by gRPC.
+    pub(crate) grpc: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     _running: JoinHandle<()>,
     _folder: TempDir,
@@ -147,9 +149,11 @@ impl Scene {
             file.write_all(token.as_bytes()).unwrap();
         }
         let bound = set(Sidecar::builder(path)).bind().await.unwrap();
-        let (Some(Address::Tcp(proxy)), Some(Address::Tcp(json))) = (
-            bound.addresses.proxy.clone(),
-            bound.addresses.http.first().cloned(),
+        let addresses = &bound.addresses;
+        let (Some(Address::Tcp(proxy)), Some(Address::Tcp(json)), Some(Address::Tcp(grpc))) = (
+            addresses.proxy.clone(),
+            addresses.http.first().cloned(),
+            addresses.grpc.first().cloned(),
         ) else {
             panic!("TCP addresses were asked for");
         };
@@ -164,6 +168,7 @@ impl Scene {
             app,
             proxy,
             json,
+            grpc,
             stop: Some(stop),
             _running: running,
             _folder: folder,
