@@ -290,6 +290,13 @@ impl<D: DecisionPoint> Proxy<D> {
                 http::HeaderValue::from_static("upgrade"),
             );
         }
+        // Said outright: of a `GET` that says nothing, the client of HTTP/1.1 takes it that there is
+        // no body, and drops the one that came.
+        let is_measured = hyper::body::Body::size_hint(&asked.body).exact().is_some();
+        if !is_grpc && !is_measured && !headers.contains_key(header::CONTENT_LENGTH) {
+            let chunked = http::HeaderValue::from_static("chunked");
+            headers.insert(header::TRANSFER_ENCODING, chunked);
+        }
         let (Ok(identity), Ok(uri)) =
             (identity::headers(&asked.answer), self.upstream.uri(&target))
         else {

@@ -667,6 +667,24 @@ async fn h14_crumbs_of_cookies_make_one_line_and_hide_nothing() {
 }
 
 #[tokio::test]
+async fn h14_a_body_of_no_stated_length_reaches_the_app_whatever_the_method() {
+    let scene = Scene::start().await;
+    for method in ["GET", "POST"] {
+        let mut client = Frames::open(scene.proxy).await;
+        let stream = client.stream();
+        let asked = headers(stream, false, &pseudo(method, OPEN));
+        client.send(&[asked, data(stream, true, b"ab")]).await;
+        assert_eq!(client.end(stream).await, End::Answered(200), "{method}");
+        let reached = scene.app.take();
+        assert_eq!(reached[0].text(), "ab", "{method}");
+        assert!(reached[0].complete, "{method}");
+        assert_eq!(served(&mut client).await, End::Answered(200), "{method}");
+        let plain = scene.app.take();
+        assert_eq!(plain[0].header("transfer-encoding"), None, "no body");
+    }
+}
+
+#[tokio::test]
 async fn h14_a_long_field_in_pieces_is_one() {
     let scene = Scene::start().await;
     let mut client = Frames::open(scene.proxy).await;
