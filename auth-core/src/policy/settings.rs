@@ -179,6 +179,8 @@ pub struct Proxy {
     pub passes_credentials: bool,
     /// How long the app, and a client in the middle of a body, may be silent.
     pub timeout: Duration,
+    /// The longest body of a request, in bytes.
+    pub max_body_bytes: Option<u64>,
     /// What a signed statement for the app says of itself.
     pub assertion: Option<AssertionSettings>,
     /// TLS for clients.

@@ -114,7 +114,7 @@ impl<D: DecisionPoint> Proxy<D> {
         if !settings.caller.may_speak(&WireKind::Http) {
             return Err(ProxyError::WireNotAllowed { caller: caller() });
         }
-        let upstream = Upstream::new(&settings.upstream, settings.timeout)
+        let upstream = Upstream::new(&settings)
             .map_err(|_| ProxyError::Upstream(settings.upstream.clone()))?;
         Ok(Self {
             point,
@@ -367,6 +367,7 @@ impl<D: DecisionPoint> Proxy<D> {
             UpstreamError::ClientSilent => {
                 (StatusCode::REQUEST_TIMEOUT, "the body did not come in time")
             }
+            UpstreamError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
             UpstreamError::Ended(Ended::Session) => (
                 StatusCode::UNAUTHORIZED,
                 "the session ended in the middle of the request",

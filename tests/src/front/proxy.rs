@@ -58,6 +58,7 @@ impl Proxy {
                 login: None,
                 credentials: None,
                 timeout: None,
+                max_body_bytes: None,
                 assertion: None,
                 tls: None,
                 without_message: operations.clone(),

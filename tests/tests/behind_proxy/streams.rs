@@ -110,6 +110,31 @@ async fn a_body_that_no_decision_reads_may_be_of_any_length() {
     );
 }
 
+/// Whether its length is said beforehand or not.
+#[tokio::test]
+async fn a_body_that_is_longer_than_any_may_be_is_refused() {
+    let scene = Scene::with("max_body_bytes: 10").await;
+    let head = format!("POST /public/x HTTP/1.1\r\n{HEAD}");
+    for (rest, status) in [
+        ("Content-Length: 10\r\n\r\n0123456789", 200),
+        ("Content-Length: 11\r\n\r\n0123456789a", 413),
+        (
+            "Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n",
+            200,
+        ),
+        (
+            "Transfer-Encoding: chunked\r\n\r\n5\r\n01234\r\n6\r\n56789a\r\n0\r\n\r\n",
+            413,
+        ),
+    ] {
+        let request = format!("{head}{rest}");
+        let answer = raw::exchange(scene.proxy, request.as_bytes(), raw::DEADLINE).await;
+        assert_eq!(answer.unwrap().status, status, "{rest}");
+        let whole = scene.app.take().into_iter().filter(|it| it.body_length > 0);
+        assert_eq!(whole.count(), usize::from(status == 200), "{rest}");
+    }
+}
+
 #[tokio::test]
 async fn an_upgrade_becomes_a_tunnel_for_those_who_may() {
     let scene = Scene::start().await;

@@ -88,6 +88,10 @@ pub struct ProxyFile {
     /// How long the app, and a client in the middle of a body, may be silent. Default: `60s`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<At<Span>>,
+    /// The longest body of a request, in bytes; longer ones get 413. Default: none, bodies are
+    /// streamed. What a check reads of one is at most 64 KiB in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_body_bytes: Option<At<u64>>,
     /// A signed statement for the app of who calls, in `Sidegate-Assertion`; its keys are at
     /// `/.well-known/jwks.json`. Default: none.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -65,6 +65,7 @@ pub(super) fn read(
         login,
         passes_credentials: file.credentials == Some(PassedCredentials::Pass),
         timeout,
+        max_body_bytes: file.max_body_bytes.map(|at| at.value),
         assertion,
         tls,
     })

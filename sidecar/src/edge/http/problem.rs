@@ -125,6 +125,7 @@ fn grpc_code(status: StatusCode) -> i32 {
     match status {
         StatusCode::GATEWAY_TIMEOUT | StatusCode::REQUEST_TIMEOUT => 4,
         StatusCode::UNAUTHORIZED => 16,
+        StatusCode::PAYLOAD_TOO_LARGE => 8,
         status if status.is_client_error() => 3,
         _ => 14,
     }

@@ -6,12 +6,13 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
 };
 
+use auth_core::policy::settings;
 use bytes::Bytes;
 use http::{Request, Response, Uri, uri};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -21,7 +22,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::time::Instant;
-use tonic::body::Body;
+use tonic::{Status, body::Body};
 
 use super::headers;
 use crate::edge::lasting::{Ended, Watch};
@@ -71,12 +72,13 @@ impl Clients {
     }
 }
 
-/// Where the app is, and how long it may be silent.
+/// Where the app is, how long it may be silent, and how much it may be sent.
 #[derive(Debug)]
 pub(super) struct Upstream {
     number: u64,
     authority: uri::Authority,
     timeout: Duration,
+    max_body_bytes: u64,
 }
 
 /// Why the app did not answer.
@@ -94,17 +96,21 @@ pub(super) enum UpstreamError {
     /// The session did, while the client was in the middle of its body.
     #[error("the request was broken off: {0}")]
     Ended(Ended),
+    /// The client's body is longer than any may be.
+    #[error("the body is too large")]
+    TooLarge,
     /// What was to be sent makes no request.
     #[error("the request cannot be sent on")]
     Request(#[from] http::Error),
 }
 
 impl Upstream {
-    pub(super) fn new(authority: &str, timeout: Duration) -> Result<Self, uri::InvalidUri> {
+    pub(super) fn new(settings: &settings::Proxy) -> Result<Self, uri::InvalidUri> {
         Ok(Self {
             number: NEXT.fetch_add(1, Ordering::Relaxed),
-            authority: authority.parse()?,
-            timeout,
+            authority: settings.upstream.parse()?,
+            timeout: settings.timeout,
+            max_body_bytes: settings.max_body_bytes.unwrap_or(u64::MAX),
         })
     }
 
@@ -136,15 +142,24 @@ impl Upstream {
         patience: Duration,
         start: Option<impl FnOnce() -> Watch>,
     ) -> Result<Response<Incoming>, UpstreamError> {
+        // What says beforehand that it is too long is not begun.
+        if request.body().size_hint().lower() > self.max_body_bytes {
+            return Err(UpstreamError::TooLarge);
+        }
         let progress = Arc::new(Progress::new(request.body().is_end_stream()));
         let request = request.map(|body| Watched {
             body,
+            left: self.max_body_bytes,
             progress: Arc::clone(&progress),
         });
+        let failed = |error| match progress.is_too_large.load(Ordering::Relaxed) {
+            true => UpstreamError::TooLarge,
+            false => UpstreamError::Failed(error),
+        };
         let mut answer = std::pin::pin!(self.request(request, is_grpc));
         let quick = tokio::time::timeout(patience.min(self.timeout), answer.as_mut());
         if let Ok(answer) = quick.await {
-            return answer.map_err(UpstreamError::Failed);
+            return answer.map_err(failed);
         }
         let mut watch = match start {
             Some(start) if !progress.is_done() => start(),
@@ -153,7 +168,7 @@ impl Upstream {
         loop {
             let limit = progress.last() + self.timeout;
             tokio::select! {
-                answer = answer.as_mut() => return answer.map_err(UpstreamError::Failed),
+                answer = answer.as_mut() => return answer.map_err(failed),
                 // What has come whole is no stream: it gets its answer.
                 why = watch.as_mut() => match progress.is_done() {
                     true => watch = Box::pin(std::future::pending()),
@@ -178,7 +193,8 @@ struct Progress {
     start: Instant,
     /// Milliseconds after the start.
     last: AtomicU64,
-    done: std::sync::atomic::AtomicBool,
+    done: AtomicBool,
+    is_too_large: AtomicBool,
 }
 
 impl Progress {
@@ -187,6 +203,7 @@ impl Progress {
             start: Instant::now(),
             last: AtomicU64::new(0),
             done: done.into(),
+            is_too_large: false.into(),
         }
     }
 
@@ -205,27 +222,37 @@ impl Progress {
     }
 }
 
-/// A body that notes its progress, and whose trailers say nothing that is not the client's to say.
+/// A body that notes its progress, has its end, and whose trailers say nothing that is not the
+/// client's to say.
 struct Watched<B> {
     body: B,
+    /// How much of it may still come, in bytes.
+    left: u64,
     progress: Arc<Progress>,
 }
 
-impl<B: HttpBody<Data = Bytes> + Unpin> HttpBody for Watched<B> {
+impl<B: HttpBody<Data = Bytes, Error = Status> + Unpin> HttpBody for Watched<B> {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = Status;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let mut frame = Pin::new(&mut self.body).poll_frame(cx);
         if let Poll::Ready(frame) = &mut frame {
             self.progress.moved();
-            if let Some(Ok(frame)) = frame
-                && let Some(trailers) = frame.trailers_mut()
-            {
-                headers::strip_forward(trailers);
+            if let Some(Ok(frame)) = frame {
+                let length = frame.data_ref().map_or(0, Bytes::len) as u64;
+                let Some(left) = self.left.checked_sub(length) else {
+                    self.progress.is_too_large.store(true, Ordering::Relaxed);
+                    let error = Status::resource_exhausted("the body is too large");
+                    return Poll::Ready(Some(Err(error)));
+                };
+                self.left = left;
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::strip_forward(trailers);
+                }
             }
             let is_last = frame.is_none() || self.body.is_end_stream();
             self.progress.done.fetch_or(is_last, Ordering::Relaxed);
