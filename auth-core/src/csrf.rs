@@ -11,9 +11,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     clock::Timestamp,
-    cookie::Cookie,
     cross_site::{self, Told},
-    grammar::{CookieName, Cookies, cookie_values},
+    grammar::{Cookies, cookie_values},
     keys::Keyring,
     operation::Operation,
     session::Tenant,
@@ -21,28 +20,6 @@ use crate::{
     wire::{Call, CredentialSource, WireKind},
     wire_update::WireUpdate,
 };
-
-/// What a cookie strategy asks for beside its cookie.
-#[derive(Clone, Debug)]
-pub struct Csrf {
-    /// The cookie that holds the token.
-    pub cookie: Cookie,
-    /// The header that must repeat it, in lower case.
-    pub header: Box<str>,
-    sought: CookieName,
-}
-
-impl Csrf {
-    /// A token in this cookie, repeated in this header.
-    #[must_use]
-    pub fn new(cookie: Cookie, header: &str) -> Self {
-        Self {
-            sought: CookieName::new(&cookie.name),
-            header: header.to_ascii_lowercase().into(),
-            cookie,
-        }
-    }
-}
 
 impl CookieStrategy {
     /// What hands out the token that belongs to this value of the session's cookie, where one is
@@ -162,7 +139,7 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::*;
-    use crate::{keys::MasterKey, policy::file::ScopesOf};
+    use crate::{cookie::Cookie, keys::MasterKey, policy::file::ScopesOf, strategy::Csrf};
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 

@@ -7,7 +7,6 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use crate::{
     cookie::Cookie,
-    csrf::Csrf,
     grammar::{
         ApiKey, ApiKeyText, Authorization, CookieName, Cookies, TokenText, api_key, api_key_values,
         authorization_values, cookie_values,
@@ -123,6 +122,28 @@ impl CookieStrategy {
             cookie,
             scopes,
             csrf: None,
+        }
+    }
+}
+
+/// A token that pages send back ([`csrf`](crate::csrf)), in a cookie beside the session's.
+#[derive(Clone, Debug)]
+pub struct Csrf {
+    /// The cookie that holds the token.
+    pub cookie: Cookie,
+    /// The header that must repeat it, in lower case.
+    pub header: Box<str>,
+    pub(crate) sought: CookieName,
+}
+
+impl Csrf {
+    /// A token in this cookie, repeated in this header.
+    #[must_use]
+    pub fn new(cookie: Cookie, header: &str) -> Self {
+        Self {
+            sought: CookieName::new(&cookie.name),
+            header: header.to_ascii_lowercase().into(),
+            cookie,
         }
     }
 }

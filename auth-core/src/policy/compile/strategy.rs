@@ -9,7 +9,6 @@ use super::{
 };
 use crate::{
     cookie::{Cookie, CookieAge},
-    csrf::Csrf,
     policy::{
         file::{
             ApiKeyFile, BearerFile, CookieFile, CsrfFile, NativeStrategyFile, PeerFile, ScopesOf,
@@ -22,7 +21,7 @@ use crate::{
     scope::is_scope,
     session::TokenHash,
     strategy::{
-        ApiKeyStrategy, Bearer, CookieStrategy, StaticToken, Strategies, Strategy,
+        ApiKeyStrategy, Bearer, CookieStrategy, Csrf, StaticToken, Strategies, Strategy,
         peer::{IdentityPattern, PeerStrategy},
     },
 };
