@@ -211,6 +211,28 @@ async fn c06_a_form_of_another_site_signs_nobody_in() {
 }
 
 #[tokio::test]
+async fn c07_an_own_page_sends_back_the_token_that_it_reads_from_its_cookie() {
+    let Some(web) = Web::open("CSRF tokens in Chromium", ", csrf: {}").await else {
+        return;
+    };
+    web.sign_in().await;
+    let script = "const token = document.cookie.match(/__Host-csrf=([^;]+)/)[1]; \
+                  const ask = (target, headers) => { \
+                    const request = new XMLHttpRequest(); request.open('POST', target, false); \
+                    for (const name in headers) request.setRequestHeader(name, headers[name]); \
+                    request.send(); return request.status; }; \
+                  return [ ask('/theme', {}), ask('/theme', { 'X-CSRF-Token': token + 'A' }), \
+                    ask('/theme', { 'X-CSRF-Token': token }), \
+                    ask('/logout', { 'X-CSRF-Token': token }) ]";
+    let answered = web.browser.script(script, &[]).await;
+    assert_eq!(answered, json!([403, 403, 200, 200]));
+    assert_eq!(web.reached("/theme").len(), 1);
+    for name in ["__Host-session", "__Host-csrf"] {
+        assert_eq!(web.browser.cookie(name).await, None, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn c06_no_request_that_another_site_may_have_caused_signs_in() {
     let scene = Scene::start().await;
     let own = scene.sign_in().await;
