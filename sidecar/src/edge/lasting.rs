@@ -84,33 +84,46 @@ impl<D: DecisionPoint> Lasted<D> {
     /// Begins to ask. Nothing is asked for the first interval.
     pub fn watch(self) -> Watch {
         let interval = self.rhythm.interval;
-        self.watch_after(interval)
+        self.watching(interval, Duration::ZERO, true)
     }
 
-    /// Begins to ask, after this time.
-    pub fn watch_after(self, first: Duration) -> Watch {
+    /// Begins to ask at once, on behalf of what was allowed this long ago.
+    pub fn watch_at_once(self, since: Duration) -> Watch {
+        self.watching(Duration::ZERO, since, true)
+    }
+
+    /// The same of a request that is still being sent. What proved its session, as a token of five
+    /// minutes, was looked at when it began, and may run out meanwhile.
+    pub fn watch_request(self, since: Duration) -> Watch {
+        self.watching(Duration::ZERO, since, false)
+    }
+
+    fn watching(self, first: Duration, since: Duration, may_run_out: bool) -> Watch {
         Box::pin(async move {
             let decision_id = self.decision_id.clone();
-            sleep(first).await;
-            match self.unknown().await {
-                None => {
-                    let why = Ended::Session;
-                    tracing::info!(decision_id, %why, "what was open was ended");
-                    why
+            let why = match self.told(first, since).await {
+                Told::RanOut if !may_run_out => std::future::pending().await,
+                Told::Gone | Told::RanOut => Ended::Session,
+                Told::Nothing(cause) => {
+                    tracing::warn!(
+                        decision_id,
+                        cause,
+                        "nobody can tell whether a session lives"
+                    );
+                    Ended::Unknown
                 }
-                Some(cause) => {
-                    let why = Ended::Unknown;
-                    tracing::warn!(decision_id, %why, cause, "what was open was ended");
-                    why
-                }
-            }
+            };
+            tracing::info!(decision_id, %why, "what was open was ended");
+            why
         })
     }
 
-    /// Asks until the session has ended, or nobody could tell for too long, and why.
-    async fn unknown(mut self) -> Option<String> {
+    /// Asks, after `first`, until there is no more to ask. It was last told `since` ago.
+    async fn told(mut self, first: Duration, since: Duration) -> Told {
         let Rhythm { interval, grace } = self.rhythm;
-        let mut told = Instant::now();
+        let now = Instant::now();
+        let mut told = now.checked_sub(since).unwrap_or(now);
+        sleep(first).await;
         loop {
             let asked = self.point.continue_call(&self.caller, &self.call);
             match timeout(interval, asked).await {
@@ -118,17 +131,29 @@ impl<D: DecisionPoint> Lasted<D> {
                 Ok(Err(error @ (SessionError::Store(_) | SessionError::Random(_))))
                     if told.elapsed() >= grace =>
                 {
-                    return Some(error.to_string());
+                    return Told::Nothing(error.to_string());
                 }
                 Err(_) if told.elapsed() >= grace => {
-                    return Some("the decision point does not answer in time".to_owned());
+                    let cause = "the decision point does not answer in time";
+                    return Told::Nothing(cause.to_owned());
                 }
                 Ok(Err(SessionError::Store(_) | SessionError::Random(_))) | Err(_) => {}
-                Ok(Err(_)) => return None,
+                Ok(Err(SessionError::CallInvalid)) => return Told::RanOut,
+                Ok(Err(_)) => return Told::Gone,
             }
             sleep(interval).await;
         }
     }
+}
+
+/// What came of asking.
+enum Told {
+    /// The session has ended.
+    Gone,
+    /// What proves it has run out.
+    RanOut,
+    /// Nobody could tell for too long, and why.
+    Nothing(String),
 }
 
 /// How many frames of a body pass before it counts as a stream. Most have one or two.

@@ -13,7 +13,6 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use auth_core::{
@@ -162,13 +161,17 @@ impl<D: DecisionPoint> Proxy<D> {
             Ok(sent) => sent.map(|()| asked.body),
             Err(closed) => return *closed,
         };
-        let lasted = self.lasted(&asked.answer, &Written::default());
-        let start = lasted.map(|lasted| move || lasted.watch_after(Duration::ZERO));
         let is_grpc = kind == WireKind::Grpc;
-        let answer = self
-            .upstream
-            .send(sent, is_grpc, self.rhythm.interval, start);
-        match answer.await {
+        let patience = self.rhythm.interval;
+        let start = || {
+            let lasted = self.lasted(&asked.answer, &Written::default())?;
+            Some(match is_grpc {
+                // Each message of it is another deed.
+                true => lasted.watch_at_once(patience),
+                false => lasted.watch_request(patience),
+            })
+        };
+        match self.upstream.send(sent, is_grpc, patience, start).await {
             Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
                 let tunnel = parts.extensions.get().cloned();
                 let upgrade = upgrade.map(|(_, client)| (client, tunnel));
@@ -377,8 +380,17 @@ impl<D: DecisionPoint> Proxy<D> {
                 "whether the session still lives could not be told",
             ),
         };
-        let cause = std::error::Error::source(error).map(ToString::to_string);
-        tracing::warn!(upstream = self.settings.upstream, %error, cause, "no answer of the app");
+        match error {
+            // The app has nothing to do with it.
+            UpstreamError::TooLarge | UpstreamError::Ended(_) => {
+                tracing::info!(%error, "a request was broken off");
+            }
+            _ => {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                let upstream = &self.settings.upstream;
+                tracing::warn!(upstream, %error, cause, "no answer of the app");
+            }
+        }
         let reader = Reader::of(&call::kind(request), request);
         let mut response = problem::gateway(status, problem, reader == Reader::Grpc);
         if response.status() == StatusCode::UNAUTHORIZED {

@@ -29,6 +29,23 @@ async fn r17_what_is_open_ends_with_its_session_or_its_handle() {
 }
 
 #[tokio::test]
+async fn r17_a_request_ends_with_its_session_but_not_with_what_proved_it() {
+    let gone = lasted("gone").watch_request(Duration::ZERO);
+    assert_eq!(gone.await, Ended::Session);
+    let mut ran_out = lasted("call").watch_request(Duration::ZERO);
+    let waited = tokio::time::timeout(2 * RHYTHM.grace, &mut ran_out).await;
+    assert!(waited.is_err(), "{waited:?}");
+}
+
+#[tokio::test]
+async fn r17_how_long_nobody_could_tell_counts_from_when_it_was_allowed() {
+    let start = tokio::time::Instant::now();
+    let watch = lasted("frozen").watch_at_once(RHYTHM.grace);
+    assert_eq!(watch.await, Ended::Unknown);
+    assert!(start.elapsed() < RHYTHM.grace);
+}
+
+#[tokio::test]
 async fn r17_what_is_open_ends_once_nobody_can_tell_for_too_long() {
     for call in ["frozen", "full", "random"] {
         let start = tokio::time::Instant::now();

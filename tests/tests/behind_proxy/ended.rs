@@ -250,8 +250,31 @@ async fn r17_a_request_that_is_still_sent_is_broken_off_with_its_session() {
     assert_eq!(head.status, 401);
     assert!(head.headers.all("www-authenticate")[0].contains("invalid_token"));
     let requests = scene.app.take();
-    let has_come = requests.iter().any(|request| request.target == "/theme");
+    let mut whole = requests.iter().filter(|request| request.complete);
+    let has_come = whole.any(|request| request.target == "/theme");
     assert!(!has_come, "the app never had the whole request");
+}
+
+/// As where the app logged out by the session API, and takes its time to say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn r17_a_request_that_has_come_whole_gets_its_answer_whatever_became_of_its_session() {
+    let scene = start().await;
+    let own = sign_in(&scene, "/login").await;
+    let (release, released) = std::sync::mpsc::channel();
+    let released = Mutex::new(released);
+    scene.app.answer(move |request| match &*request.target {
+        "/theme" => {
+            released.lock().unwrap().recv().unwrap();
+            Reply::status(200)
+        }
+        _ => app(request),
+    });
+    let mut client = upload(&scene, &own).await;
+    client.send(b"67890").await.unwrap();
+    post(&scene, "/logout", &own).await;
+    tokio::time::sleep(4 * RHYTHM.interval).await;
+    release.send(()).unwrap();
+    assert_eq!(client.head().await.unwrap().status, 200);
 }
 
 #[tokio::test]

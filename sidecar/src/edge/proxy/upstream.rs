@@ -134,13 +134,13 @@ impl Upstream {
     }
 
     /// Sends a request and waits for the head of the answer, as long as something moves. A body that
-    /// has not come to its end after `patience` ends with the watch that `start` makes (R17).
+    /// has not come to its end after `patience` ends with the watch that `start` makes, if any (R17).
     pub(super) async fn send(
         &self,
         request: Request<Body>,
         is_grpc: bool,
         patience: Duration,
-        start: Option<impl FnOnce() -> Watch>,
+        start: impl FnOnce() -> Option<Watch>,
     ) -> Result<Response<Incoming>, UpstreamError> {
         // What says beforehand that it is too long is not begun.
         if request.body().size_hint().lower() > self.max_body_bytes {
@@ -161,19 +161,15 @@ impl Upstream {
         if let Ok(answer) = quick.await {
             return answer.map_err(failed);
         }
-        let mut watch = match start {
-            Some(start) if !progress.is_done() => start(),
-            _ => Box::pin(std::future::pending()),
-        };
+        let mut watch = start().unwrap_or_else(|| Box::pin(std::future::pending()));
         loop {
             let limit = progress.last() + self.timeout;
             tokio::select! {
                 answer = answer.as_mut() => return answer.map_err(failed),
                 // What has come whole is no stream: it gets its answer.
-                why = watch.as_mut() => match progress.is_done() {
-                    true => watch = Box::pin(std::future::pending()),
-                    false => return Err(UpstreamError::Ended(why)),
-                },
+                why = watch.as_mut(), if !progress.is_done() => {
+                    return Err(UpstreamError::Ended(why));
+                }
                 () = tokio::time::sleep_until(limit) => {
                     if progress.last() + self.timeout > limit {
                         continue;
@@ -229,6 +225,13 @@ struct Watched<B> {
     /// How much of it may still come, in bytes.
     left: u64,
     progress: Arc<Progress>,
+}
+
+/// Nobody wants more of it, as where its stated length has come.
+impl<B> Drop for Watched<B> {
+    fn drop(&mut self) {
+        self.progress.done.store(true, Ordering::Relaxed);
+    }
 }
 
 impl<B: HttpBody<Data = Bytes, Error = Status> + Unpin> HttpBody for Watched<B> {
