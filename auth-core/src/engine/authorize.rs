@@ -119,11 +119,19 @@ impl Engine {
         }
         let operation = reached.as_ref().map(|reached| reached.operation);
         let allowed = verdict.reason.code == ReasonCode::Allowed;
-        let mut updates = render::dead_cookie(policy, call, &authenticated);
+        // The app is about to set the same cookies, and some proxies would let ours win over its.
+        let may_sign_in = allowed && operation.is_some_and(|operation| operation.signs_in);
+        let mut updates = match may_sign_in {
+            true => Vec::new(),
+            false => render::dead_cookie(policy, call, &authenticated),
+        };
         if !call.advisory
             && let Some(token) = &authenticated.token
         {
-            updates.extend(self.use_token(policy, caller, call, token, now).await);
+            self.note_use(call, token, now).await;
+            if !may_sign_in {
+                updates.extend(self.hand_out_due(policy, caller, call, token, now).await);
+            }
         }
         let handle = reached
             .as_ref()

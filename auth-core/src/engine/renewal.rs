@@ -15,17 +15,10 @@ use crate::{
 };
 
 impl Engine {
-    /// Writes that a token was used, and renews it when that is due.
-    pub(super) async fn use_token(
-        &self,
-        policy: &Policy,
-        caller: &Caller,
-        call: &Call,
-        token: &Token,
-        now: Timestamp,
-    ) -> Vec<WireUpdate> {
+    /// Writes that a token was used.
+    pub(super) async fn note_use(&self, call: &Call, token: &Token, now: Timestamp) {
         let Origin::Stored(record) = &token.cached.session.origin else {
-            return Vec::new();
+            return;
         };
         let fresh = token.cached.role == TokenRole::Fresh;
         if fresh || token.cached.claim_touch(now) {
@@ -39,6 +32,20 @@ impl Engine {
                 token.cached.unclaim_touch();
             }
         }
+    }
+
+    /// Renews a token when that is due, else hands out the CSRF token that its client lacks.
+    pub(super) async fn hand_out_due(
+        &self,
+        policy: &Policy,
+        caller: &Caller,
+        call: &Call,
+        token: &Token,
+        now: Timestamp,
+    ) -> Vec<WireUpdate> {
+        let Origin::Stored(record) = &token.cached.session.origin else {
+            return Vec::new();
+        };
         let renewed = match self.renewal_is_due(record, token, now) {
             true => Box::pin(self.renew(policy, caller, call, token, record, now)).await,
             false => None,
