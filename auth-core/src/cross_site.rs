@@ -24,9 +24,8 @@ pub const ATTRIBUTES: [&str; 4] = [ORIGIN, SITE, MODE, HANDSHAKE];
 const ORIGIN: &str = "origin";
 const SITE: &str = "sec-fetch-site";
 const MODE: &str = "sec-fetch-mode";
-/// By which every browser says that a request asks for a WebSocket, over HTTP/1.1 (RFC 6455 section
-/// 4.1) and HTTP/2 (RFC 8441 section 5). It is of no hop, so that proxies keep it, and no page can
-/// leave it out.
+/// By which every browser says that a request asks for a WebSocket (RFC 6455 section 4.1). It is of
+/// no hop, so that proxies keep it, and no page can leave it out.
 const HANDSHAKE: &str = "sec-websocket-version";
 
 /// What a call says under one name.

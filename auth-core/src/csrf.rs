@@ -5,7 +5,7 @@
 //! back in a header, which no other site can: it cannot read the cookie, and a header of that name
 //! is one that a browser asks about first. The value is a keyed hash of the session's token, so that
 //! one from elsewhere, or from before a new token, is of no use. It comes on top of the same-origin
-//! proof of [`cross_site`](crate::cross_site), for browsers and proxies that lose what that rests on.
+//! proof of [`cross_site`] and replaces none: two that fail for different reasons.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -33,11 +33,17 @@ impl CookieStrategy {
         expires_at: Timestamp,
     ) -> Option<WireUpdate> {
         let cookie = &self.csrf.as_ref()?.cookie;
-        let tag = keys.csrf_tag(&self.message(tenant, value.as_bytes()))?;
+        let token = self.token(keys, tenant, value)?;
         Some(WireUpdate::SetCookie {
             name: cookie.name.clone(),
-            header_value: cookie.set(&URL_SAFE_NO_PAD.encode(tag), now, expires_at),
+            header_value: cookie.set(&token, now, expires_at),
         })
+    }
+
+    /// The token that belongs to this value of the session's cookie, by the present key.
+    fn token(&self, keys: &Keyring, tenant: &Tenant, value: &str) -> Option<String> {
+        let tag = keys.csrf_tag(&self.message(tenant, value.as_bytes()))?;
+        Some(URL_SAFE_NO_PAD.encode(tag))
     }
 
     /// Whether `text` is the token that belongs to this value of the session's cookie.
@@ -63,16 +69,13 @@ impl CookieStrategy {
         message
     }
 
-    /// The value of the session's cookie in a call, where there is one.
-    fn value<'c>(&self, call: &'c Call) -> Option<&'c str> {
-        match cookie_values(lines(call), &self.sought) {
-            Cookies::One(value) => Some(value),
-            Cookies::Absent | Cookies::Malformed | Cookies::Many => None,
-        }
+    /// The session's cookie in a call.
+    fn value<'c>(&self, call: &'c Call) -> Cookies<'c> {
+        cookie_values(lines(call), &self.sought)
     }
 
-    /// Hands out the token of a session whose call came without it: the session began before tokens
-    /// were asked for, or by a service, or the keys are others since.
+    /// Hands out the token of a session whose call came without one of the present key: the session
+    /// began before tokens were asked for, or by a service, or the keys are others since.
     pub(crate) fn csrf_repair(
         &self,
         keys: &Keyring,
@@ -81,13 +84,11 @@ impl CookieStrategy {
         expires_at: Timestamp,
     ) -> Option<WireUpdate> {
         let csrf = self.csrf.as_ref()?;
-        let value = self.value(call)?;
+        let Cookies::One(value) = self.value(call) else {
+            return None;
+        };
         match cookie_values(lines(call), &csrf.sought) {
-            Cookies::One(text)
-                if self.takes((keys, now), &call.tenant, value.as_bytes(), text.as_bytes()) =>
-            {
-                None
-            }
+            Cookies::One(text) if self.token(keys, &call.tenant, value)? == text => None,
             _ => self.csrf_update(keys, &call.tenant, value, now, expires_at),
         }
     }
@@ -118,20 +119,26 @@ pub(crate) fn refusal(
     if !is_meant {
         return None;
     }
-    strategies.cookies().find_map(|strategy| {
-        let csrf = strategy.csrf.as_ref()?;
-        let value = strategy.value(call)?;
-        if cross_site::is_listed(operation, call) {
-            return None;
-        }
-        match cross_site::told(call, &csrf.header) {
-            Told::Nothing if is_question => None,
-            Told::Nothing => Some("the header with its CSRF token is missing"),
-            Told::Often => Some("the header with its CSRF token stands twice"),
-            Told::Once(text) => (!strategy.takes(keys, &call.tenant, value.as_bytes(), text))
-                .then_some("its CSRF token is not that of the session"),
-        }
-    })
+    // The first that is presented decides (R8), so that it is the one whose token counts.
+    let presented = strategies
+        .cookies()
+        .map(|strategy| (strategy, strategy.value(call)))
+        .find(|(_, value)| *value != Cookies::Absent);
+    // What is not one value is refused later.
+    let Some((strategy, Cookies::One(value))) = presented else {
+        return None;
+    };
+    let csrf = strategy.csrf.as_ref()?;
+    if cross_site::is_listed(operation, call) {
+        return None;
+    }
+    match cross_site::told(call, &csrf.header) {
+        Told::Nothing if is_question => None,
+        Told::Nothing => Some("the header with its CSRF token is missing"),
+        Told::Often => Some("the header with its CSRF token stands twice"),
+        Told::Once(text) => (!strategy.takes(keys, &call.tenant, value.as_bytes(), text))
+            .then_some("its CSRF token is not that of the session"),
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     cookie::{Cookie, CookieAge},
+    cross_site,
     policy::{
         file::{
             ApiKeyFile, BearerFile, CookieFile, CsrfFile, NativeStrategyFile, PeerFile, ScopesOf,
@@ -161,12 +162,13 @@ fn shared_namespace<'a>(one: &'a Strategy, other: &'a Strategy) -> Option<&'a st
 /// Whether a strategy may have this header of a request for itself.
 fn is_free_header(name: &str) -> bool {
     const TAKEN: [&str; 3] = ["authorization", "cookie", "host"];
+    let is_taken = |name: &str| TAKEN.contains(&name) || cross_site::ATTRIBUTES.contains(&name);
     let is_name = |name: &str| {
         let mut bytes = name.bytes();
         bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     let is_short = (1..=64).contains(&name.len());
-    is_short && is_name(name) && !TAKEN.contains(&name.to_ascii_lowercase().as_str())
+    is_short && is_name(name) && !is_taken(&name.to_ascii_lowercase())
 }
 
 struct Compiler<'a> {
