@@ -158,6 +158,10 @@ fn without_value(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(", expected ") {
         Some((found, expected)) if found.starts_with("invalid ") => format!("expected {expected}"),
+        // The name of a member is the app's, too.
+        Some((found, expected)) if found.starts_with("unknown ") => {
+            format!("a member that is not known, expected {expected}")
+        }
         _ => text,
     }
 }

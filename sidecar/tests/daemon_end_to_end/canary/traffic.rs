@@ -48,7 +48,11 @@ pub(super) struct Presented<'a> {
 
 /// Changes of the session that an app may ask for and that are not made: the header, and what it
 /// says. Each holds what nobody but the app's client may know.
-pub(super) const REFUSED: [(&str, &str); 15] = [
+pub(super) const REFUSED: [(&str, &str); 16] = [
+    (
+        "sidegate-session-set",
+        r#"{"subject":"u1","SECRETcontent":1}"#,
+    ),
     ("sidegate-session-set", r#"{"subject":["SECRETcontent"]}"#),
     ("sidegate-session-set", r#"{"subject":"SECRETcontent/u1"}"#),
     (

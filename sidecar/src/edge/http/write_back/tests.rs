@@ -99,7 +99,7 @@ fn what_cannot_be_read_is_refused_with_its_place_and_without_its_value() {
         (
             SET,
             r#"{"subject":"u","role":"admin"}"#,
-            "unknown field `role`",
+            "a member that is not known",
         ),
         (
             SET,
