@@ -169,6 +169,7 @@ impl RemoteDecisionPoint {
         let response = client.get_wire_profile(request).await?;
         let profile = WireProfile::try_from(response.into_inner());
         let profile = Arc::new(profile.map_err(|_| Unusable::Garbled)?);
+        self.forget_profiles_but_of(&profile.policy_version);
         let mut profiles = self.profiles.lock().unwrap_or_else(PoisonError::into_inner);
         profiles.insert(kind.clone(), Arc::clone(&profile));
         Ok(profile)

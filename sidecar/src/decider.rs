@@ -57,8 +57,12 @@ impl Watch {
             if let Ok(profile) = &found
                 && profile.policy_version != version
             {
-                self.tell_of_lacks(profile).await;
-                version = Arc::clone(&profile.policy_version);
+                let grpc = self.point.profile(&WireKind::Grpc).await;
+                // Else it is asked anew: the policy changed in between, or nobody answered.
+                if grpc.policy_version == profile.policy_version {
+                    self.tell_of_lacks(profile, &grpc);
+                    version = Arc::clone(&profile.policy_version);
+                }
             }
             let found = found.map(drop);
             if known != Some(found) {
@@ -89,18 +93,25 @@ impl Watch {
 
     /// What is refused when a file loads that has edges and operations both (R24) can only be told
     /// here, where they meet.
-    async fn tell_of_lacks(&self, http: &WireProfile) {
+    fn tell_of_lacks(&self, http: &WireProfile, grpc: &WireProfile) {
         for lack in &self.lacks {
-            let grpc;
-            let profile = match (lack.what, &lack.kind) {
-                // That something reads it is known, but not what.
-                (Lacking::Peer, _) => continue,
-                (_, WireKind::Http) => http,
-                (_, kind) => {
-                    grpc = self.point.profile(kind).await;
-                    &*grpc
-                }
+            let profile = match lack.kind {
+                WireKind::Grpc => grpc,
+                _ => http,
             };
+            if lack.what == Lacking::Peer {
+                // What reads it is not known here.
+                if profile.peer_identity && lack.excepted.is_empty() {
+                    tracing::warn!(
+                        edge = lack.edge,
+                        wire = lack.kind.as_str(),
+                        help = "list the operations that may do without as `without_peer`",
+                        "something reads who the peer is, of whom this edge is never told: there \
+                         `workload.identity` is `null`"
+                    );
+                }
+                continue;
+            }
             let data = profile.data.iter();
             for name in data.filter(|name| !lack.excepts(&name.operation)) {
                 tracing::warn!(

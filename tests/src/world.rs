@@ -532,6 +532,7 @@ fn prepare(documents: &mut [Document], folder: &Path) {
             caller: At::nowhere(CALLER.to_owned()),
             error_response: false,
             without_message: operations,
+            without_peer: Vec::new(),
         }),
         ..Listen::default()
     });

@@ -303,4 +303,13 @@ callers: { edge: { uid: 4711, may: [ authorize, session.self ] } }
     write("edge.yaml", &remote.replace("EDGE", &knowing));
     let ran = print(&dir, &[&["nginx"], &both[..]].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+    write(
+        "edge.yaml",
+        &remote
+            .replace("EDGE", &knowing)
+            .replace("[ pay ]", "[ pay, pya ]"),
+    );
+    let ran = print(&dir, &[&["nginx"], &both[..]].concat());
+    assert_eq!(ran.code, 3, "{}", ran.stderr);
+    assert!(ran.stderr.contains("lists `pya`"), "{}", ran.stderr);
 }

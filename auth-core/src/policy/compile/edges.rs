@@ -21,10 +21,7 @@ pub(super) fn check(
     checks: &[Check],
     faults: &mut Faults,
 ) {
-    let Some(listen) = &context.main.file.listen else {
-        return;
-    };
-    for lack in Lack::of(listen) {
+    for lack in Lack::of(&context.main.file) {
         for operation in operations {
             let Some(file) = context.own.file.operations.get(&*operation.name) else {
                 continue;
@@ -48,7 +45,11 @@ fn refuse(
     faults: &mut Faults,
 ) {
     let (name, edge, key) = (&operation.name, lack.edge, lack.what.key());
-    let besides = format!("add `{key}: [ {name} ]` to `{edge}`, where the check then never holds");
+    let then = match lack.what {
+        Lacking::Peer => "`workload.identity` is then `null`, so that a check with `!=` holds",
+        Lacking::Body | Lacking::Message => "the check then never holds",
+    };
+    let besides = format!("add `{key}: [ {name} ]` to `{edge}`, where {then}");
     let data = |from: &str, mend: &dyn Fn(&str) -> String, faults: &mut Faults| {
         let Some((check, field)) = operation.data_check(checks, &lack.kind) else {
             return;
@@ -83,6 +84,7 @@ fn refuse(
             );
             let help = match edge {
                 "listen.proxy" => format!("give it `tls` with `client_ca`; or {besides}"),
+                "listen.envoy" => format!("let its caller `peer.assert`; or {besides}"),
                 _ => besides,
             };
             faults.error_help(own, file, &message, &help);
@@ -111,6 +113,7 @@ pub(super) fn refuse_unknown(main: &Document, apps: &Apps, faults: &mut Faults) 
         listen.proxy.as_ref().map(|file| &file.without_message),
         listen.proxy.as_ref().map(|file| &file.without_peer),
         listen.envoy.as_ref().map(|file| &file.without_message),
+        listen.envoy.as_ref().map(|file| &file.without_peer),
     ];
     for at in lists.into_iter().flatten().flatten() {
         if !names().any(|name| *name == *at.value) {
@@ -213,7 +216,7 @@ mod tests {
             ("proxy, certified peer", by_proxy(PEER, authority), true),
             ("envoy, body", by_envoy(BODY, ""), true),
             ("envoy, message", by_envoy(MESSAGE, ""), false),
-            ("envoy, peer", by_envoy(PEER, ""), true),
+            ("envoy, peer", by_envoy(PEER, ""), false),
         ] {
             assert_eq!(loaded.is_ok(), is_good, "{edge}: {loaded:?}");
         }
@@ -232,6 +235,7 @@ mod tests {
             ("proxy, message", by_proxy(MESSAGE, message)),
             ("proxy, peer", by_proxy(PEER, peer)),
             ("envoy, message", by_envoy(MESSAGE, message)),
+            ("envoy, peer", by_envoy(PEER, peer)),
         ] {
             assert!(loaded.is_ok(), "{edge}: {loaded:?}");
         }

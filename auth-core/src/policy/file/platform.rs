@@ -105,8 +105,8 @@ pub struct ProxyFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_message: Vec<At<String>>,
     /// Operations that may be asked about here although a check of theirs reads `workload`, of which
-    /// nobody tells here: here such a check never holds. Any other operation with such a check is an
-    /// error, where no `tls.client_ca` is. Default: none.
+    /// nobody tells here: `workload.identity` is then `null`, so that a check with `!=`
+    /// holds. Any other operation with such a check is an error, where no `tls.client_ca` is. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_peer: Vec<At<String>>,
 }
@@ -158,8 +158,8 @@ pub struct ForwardAuthFile {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_body: Vec<At<String>>,
     /// Operations that may be asked about here although a check of theirs reads `workload`, of which
-    /// nobody tells here: here such a check never holds. Any other operation with such a check is an
-    /// error. Default: none.
+    /// nobody tells here: `workload.identity` is then `null`, so that a check with `!=`
+    /// holds. Any other operation with such a check is an error. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_peer: Vec<At<String>>,
 }
@@ -190,6 +190,12 @@ pub struct EnvoyFile {
     /// check is an error. Default: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without_message: Vec<At<String>>,
+    /// Operations that may be asked about here although a check of theirs reads `workload`, of which
+    /// nobody is believed here: `workload.identity` is then `null`, so that a check with `!=`
+    /// holds. Any other operation with such a check is an error, where the caller may not
+    /// `peer.assert`. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub without_peer: Vec<At<String>>,
 }
 
 /// Where decisions are made.

@@ -1,6 +1,10 @@
 //! What edges cannot supply to the checks of operations that they are asked about (R24).
 
-use crate::{policy::file, wire::WireKind};
+use crate::{
+    caller::Grant,
+    policy::file::{EnvoyFile, PolicyFile},
+    wire::WireKind,
+};
 
 /// Something that calls of a wire lack when they come by an edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +45,10 @@ impl Lacking {
 impl Lack {
     /// What the edges of a file cannot supply.
     #[must_use]
-    pub fn of(listen: &file::Listen) -> Vec<Self> {
+    pub fn of(policy: &PolicyFile) -> Vec<Self> {
+        let Some(listen) = &policy.listen else {
+            return Vec::new();
+        };
         let mut lacks = Vec::new();
         if let Some(file) = &listen.forward_auth {
             let edge = "listen.forward_auth";
@@ -61,6 +68,11 @@ impl Lack {
         if let Some(file) = &listen.envoy {
             let (edge, excepted) = ("listen.envoy", &file.without_message);
             lacks.push((edge, WireKind::Grpc, Lacking::Message, excepted));
+            if !believed_of_peers(policy, file) {
+                let excepted = &file.without_peer;
+                lacks.push((edge, WireKind::Http, Lacking::Peer, excepted));
+                lacks.push((edge, WireKind::Grpc, Lacking::Peer, excepted));
+            }
         }
         let own = lacks.into_iter();
         own.map(|(edge, kind, what, excepted)| Self {
@@ -77,4 +89,10 @@ impl Lack {
     pub fn excepts(&self, operation: &str) -> bool {
         self.excepted.iter().any(|name| name == operation)
     }
+}
+
+/// Whether what Envoy says of a client's certificate counts.
+fn believed_of_peers(policy: &PolicyFile, file: &EnvoyFile) -> bool {
+    let caller = policy.callers.get(&*file.caller);
+    caller.is_some_and(|caller| caller.may.iter().any(|grant| **grant == Grant::PeerAssert))
 }

@@ -43,7 +43,7 @@ pub(super) fn read(
     faults: &mut Faults<'_>,
 ) -> Listen {
     let listen = file.listen.clone().unwrap_or_default();
-    let lacks = Lack::of(&listen);
+    let lacks = Lack::of(file);
     let mut addresses = Addresses {
         folder,
         taken: BTreeMap::new(),

@@ -84,7 +84,11 @@ impl Facts {
         let settings = Settings::from_documents(&documents, None, []).map_err(bad)?;
         let policy = match (&settings.remote, decides) {
             (None, None) => decide::load(file).map_err(bad)?,
-            (Some(_), Some(decides)) => decided(&documents, decides).map_err(bad)?,
+            (Some(_), Some(decides)) => {
+                let policy = decided(&documents, decides).map_err(bad)?;
+                check_exceptions(&settings, &policy, decides)?;
+                policy
+            }
             (Some(remote), None) => {
                 let message = format!(
                     "`{}` has no operations: the Sidegate at `{}` decides",
@@ -237,6 +241,26 @@ fn decided(edges: &[Document], decides: &Path) -> Result<Policy, PolicyError> {
         main.file.decide.clone_from(&edge.file.decide);
     }
     Policy::compile(&documents, &Disk, &BuiltInSources, &Natives::default())
+}
+
+/// Each operation that an edge may do without something for must be there.
+fn check_exceptions(settings: &Settings, policy: &Policy, decides: &Path) -> Result<(), Failure> {
+    let apps = &policy.apps.all;
+    let is_there = |name: &str| apps.iter().any(|app| app.operation(name).is_some());
+    for lack in &settings.listen.lacks {
+        if let Some(name) = lack.excepted.iter().find(|name| !is_there(name)) {
+            let message = format!(
+                "`{}` of `{}` lists `{}`, of which `{}` has no operation",
+                lack.what.key(),
+                lack.edge,
+                output::printable(name),
+                decides.display()
+            );
+            let failure = Failure::new(Exit::BadFile, message);
+            return Err(failure.next("remove it, or correct its name"));
+        }
+    }
+    Ok(())
 }
 
 /// Host and port of an `http://` URL without a path.
