@@ -46,6 +46,7 @@ operations:
   logout: { http: POST /logout }
   get_profile: { http: GET /me, websocket: profile.get }
   set_theme: { session: optional, writes: attributes, http: POST /theme }
+  list_books: { session: optional, http: GET /books }
   delete_book:
     require_any:
       admin: is_admin
@@ -336,7 +337,7 @@ async fn r13_a_due_renewal_hands_a_new_cookie_out_and_both_work_for_a_while() {
 async fn r9_on_an_optional_operation_a_dead_cookie_is_anonymous_and_removed() {
     let shop = shop();
     let answer = shop
-        .authorize(with_cookie(http("POST", "/login"), "__Host-session=dead"))
+        .authorize(with_cookie(http("GET", "/books"), "__Host-session=dead"))
         .await;
     assert_eq!(answer.outcome(), Outcome::Allow);
     assert!(answer.session.is_none());
@@ -344,6 +345,18 @@ async fn r9_on_an_optional_operation_a_dead_cookie_is_anonymous_and_removed() {
         answer.updates.as_slice(),
         [WireUpdate::ExpireCookie { .. }]
     ));
+}
+
+/// Else that could win over the cookie that the app is about to set.
+#[tokio::test]
+async fn r9_a_dead_cookie_is_not_removed_where_a_session_may_begin() {
+    let shop = shop();
+    for path in ["/login", "/theme"] {
+        let call = with_cookie(http("POST", path), "__Host-session=dead");
+        let answer = shop.authorize(call).await;
+        assert_eq!(answer.outcome(), Outcome::Allow, "{path}");
+        assert!(answer.updates.is_empty(), "{path}");
+    }
 }
 
 #[tokio::test]

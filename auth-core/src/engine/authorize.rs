@@ -119,9 +119,13 @@ impl Engine {
         }
         let operation = reached.as_ref().map(|reached| reached.operation);
         let allowed = verdict.reason.code == ReasonCode::Allowed;
-        // The app is about to set the same cookies, and some proxies would let ours win over its.
-        let may_sign_in = allowed && operation.is_some_and(|operation| operation.signs_in);
-        let mut updates = match may_sign_in {
+        // The app may be about to set the same cookies, and some proxies would let ours win over its.
+        let may_begin = allowed
+            && operation.is_some_and(|operation| {
+                let is_anonymous = authenticated.session.is_none();
+                operation.signs_in || (operation.writes_attributes && is_anonymous)
+            });
+        let mut updates = match may_begin {
             true => Vec::new(),
             false => render::dead_cookie(policy, call, &authenticated),
         };
@@ -129,7 +133,7 @@ impl Engine {
             && let Some(token) = &authenticated.token
         {
             self.note_use(call, token, now).await;
-            if !may_sign_in {
+            if !may_begin {
                 updates.extend(self.hand_out_due(policy, caller, call, token, now).await);
             }
         }
