@@ -115,7 +115,8 @@ pub(crate) fn refusal(
     let is_meant = call.kind == WireKind::Http
         && cross_site::is_unsafe(&call.method)
         && !operation.signs_in
-        && !operation.admits_cross_site;
+        && !operation.admits_cross_site
+        && strategies.ask_csrf();
     if !is_meant {
         return None;
     }

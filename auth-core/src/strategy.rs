@@ -325,6 +325,13 @@ impl Strategies {
         self.cookies().next()
     }
 
+    /// Whether any asks for a CSRF token.
+    #[inline]
+    #[must_use]
+    pub fn ask_csrf(&self) -> bool {
+        self.cookies().any(|strategy| strategy.csrf.is_some())
+    }
+
     /// The cookie strategies.
     pub fn cookies(&self) -> impl Iterator<Item = &CookieStrategy> {
         self.all.iter().filter_map(|strategy| match strategy {

@@ -65,6 +65,9 @@ impl Engine {
         record: &SessionRecord,
         now: Timestamp,
     ) -> Option<WireUpdate> {
+        if !policy.strategies.ask_csrf() {
+            return None;
+        }
         // The successor of a replaced token has a token of its own, which is not to be overwritten.
         let is_current = token.cached.role != TokenRole::Predecessor;
         if token.kind != TokenKind::Cookie || !is_current || !call.deliverable.cookie {
