@@ -49,9 +49,13 @@ pub fn refusal(
     if call.kind != WireKind::Http || operation.admits_cross_site {
         return None;
     }
-    let is_handshake = told(call, HANDSHAKE) != Told::Nothing;
-    let changes_state = is_handshake || is_unsafe(&call.method);
+    let changes_state = is_unsafe(&call.method) || told(call, HANDSHAKE) != Told::Nothing;
     if !changes_state && !operation.signs_in {
+        return None;
+    }
+    // Most calls come from own pages, whatever else there is to say of them.
+    let site = told(call, SITE);
+    if site == Told::Once(b"same-origin") {
         return None;
     }
     let has_cookie = carries_cookie(strategies, call);
@@ -59,7 +63,7 @@ pub fn refusal(
     if !operation.signs_in && !is_ambient {
         return None;
     }
-    let [site, mode, origin] = [SITE, MODE, ORIGIN].map(|name| told(call, name));
+    let [mode, origin] = [MODE, ORIGIN].map(|name| told(call, name));
     if [site, mode, origin] == [Told::Nothing; 3] {
         let is_browser = has_cookie && !is_question;
         return is_browser.then_some("it says nothing of the page that it comes from");
@@ -72,7 +76,6 @@ pub fn refusal(
         return None;
     }
     match (site, mode, origin) {
-        (Told::Once(b"same-origin"), ..) => None,
         // Somebody typed the address, or opened a bookmark.
         (Told::Once(b"none"), Told::Once(b"navigate"), _) => None,
         (Told::Once(_) | Told::Often, ..) => Some("`sec-fetch-site` is not that of an own page"),
