@@ -119,13 +119,9 @@ impl Engine {
         }
         let operation = reached.as_ref().map(|reached| reached.operation);
         let allowed = verdict.reason.code == ReasonCode::Allowed;
-        // The app may be about to set the same cookies, and some proxies would let ours win over its.
-        let may_begin = allowed
-            && operation.is_some_and(|operation| {
-                let is_anonymous = authenticated.session.is_none();
-                operation.signs_in || (operation.writes_attributes && is_anonymous)
-            });
-        let mut updates = match may_begin {
+        let begins = operation.filter(|_| allowed);
+        let begins = begins.is_some_and(|operation| may_begin(operation, &authenticated));
+        let mut updates = match begins {
             true => Vec::new(),
             false => render::dead_cookie(policy, call, &authenticated),
         };
@@ -133,7 +129,7 @@ impl Engine {
             && let Some(token) = &authenticated.token
         {
             self.note_use(call, token, now).await;
-            if !may_begin {
+            if !begins {
                 updates.extend(self.hand_out_due(policy, caller, call, token, now).await);
             }
         }
@@ -272,6 +268,13 @@ impl Engine {
             }
         }
     }
+}
+
+/// Whether the app may be about to begin a session. It then sets the same cookies, and some proxies
+/// would let ours win over its.
+fn may_begin(operation: &Operation, authenticated: &Authenticated) -> bool {
+    let is_anonymous = authenticated.session.is_none();
+    operation.signs_in || (operation.writes_attributes && is_anonymous)
 }
 
 /// The answer to a preflight, without an id.
