@@ -1,5 +1,7 @@
 //! The hostile requests that `sidegate proxy attack` sends, through the edges of the tests.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
 pub use cli::attack::corpus::{HeaderSet, OnOpen, Target};
 
 pub mod attack;
@@ -20,6 +22,19 @@ pub const CERTIFICATE_HEADERS: [(&str, &str); 5] = [
     ("X-SSL-Client-Cert", "-----BEGIN%20CERTIFICATE-----"),
     ("X-SSL-Client-S-DN", "CN=web"),
 ];
+
+/// A handle in base64url with one bit of this byte changed; behind the last one it is counted anew.
+///
+/// # Panics
+///
+/// Panics when it is no base64url.
+#[must_use]
+pub fn flipped(handle: &str, at: usize) -> String {
+    let mut bytes = URL_SAFE_NO_PAD.decode(handle).unwrap();
+    let at = at % bytes.len();
+    bytes[at] ^= 1;
+    URL_SAFE_NO_PAD.encode(bytes)
+}
 
 /// Every target.
 ///

@@ -11,6 +11,7 @@ use auth_core::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use harness::{
     grpc_app::{self, GrpcApp, Where},
+    hostile::flipped,
     raw::Answer,
     recorder::{Reply, Request},
 };
@@ -135,14 +136,6 @@ fn assert_withheld(answer: &Answer, what: &str) {
         !lines.iter().any(|(name, _)| is_told(name)),
         "{what}: {lines:?}"
     );
-}
-
-/// The handle with one bit of this byte changed.
-fn flipped(handle: &str, at: usize) -> String {
-    let mut bytes = URL_SAFE_NO_PAD.decode(handle).unwrap();
-    let at = at % bytes.len();
-    bytes[at] ^= 1;
-    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use harness::{
+    hostile::flipped,
     raw,
     recorder::{Reply, Request},
 };
@@ -147,14 +148,6 @@ async fn r26_a_handle_that_was_issued_for_something_else_writes_nothing() {
         assert_untouched(&scene, &of_another, what).await;
     }
     assert_untouched(&another_process, &elsewhere, "another process").await;
-}
-
-/// The handle with one bit of this byte changed.
-fn flipped(handle: &str, at: usize) -> String {
-    let mut bytes = URL_SAFE_NO_PAD.decode(handle).unwrap();
-    let at = at % bytes.len();
-    bytes[at] ^= 1;
-    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 #[tokio::test]
